@@ -1,0 +1,110 @@
+"""``python -m app``: start the control room."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import sys
+import tomllib
+from collections.abc import Sequence
+from typing import Any
+
+from app.settings import (
+    ENV_PREFIX,
+    FILE_NAME,
+    Settings,
+    SettingsError,
+    load_settings,
+    setting_defaults,
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse flags, check the settings, serve until stopped. Returns the exit status."""
+    arguments = _parser().parse_args(argv)
+    try:
+        settings = load_settings(_flags(arguments))
+        _check_address(settings)
+    except SettingsError as error:
+        print(f"control room: {error}", file=sys.stderr)
+        return 2
+    # Imported only now: a wrong setting is answered at once, not after the server is loaded.
+    from app.server import create_app, server_config
+
+    print(f"Control Room watches {settings.run_dir}", flush=True)
+    print(f"Open http://{settings.host}:{settings.port}  (Ctrl-C stops it)", flush=True)
+    create_app(settings).run(config=server_config(settings))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    names = "\n".join(f"  {name} = {value}" for name, value in setting_defaults())
+    parser = argparse.ArgumentParser(
+        prog="python -m app",
+        description="Watch a fine-tuning run in the browser.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=(
+            f"Every setting may also stand in {FILE_NAME} (in the run directory or the working\n"
+            f"directory) or in the environment ({ENV_PREFIX}PORT,\n"
+            f"{ENV_PREFIX}INTERVALS__GPU_S, ...).\n"
+            "Flags win over the environment, and the environment over the file.\n\n"
+            f"settings and their defaults:\n{names}"
+        ),
+    )
+    parser.add_argument("--run-dir", metavar="DIR", help="the run directory to watch")
+    parser.add_argument("--host", metavar="ADDRESS", help="the address to serve on")
+    parser.add_argument("--port", metavar="PORT", help="the port to serve on")
+    parser.add_argument("--log-level", metavar="LEVEL", help="debug, info, warning or error")
+    parser.add_argument(
+        "--set",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="any other setting, e.g. --set intervals.gpu_s=5",
+    )
+    return parser
+
+
+def _flags(arguments: argparse.Namespace) -> dict[str, Any]:
+    flags: dict[str, Any] = {
+        name: value
+        for name in ("run_dir", "host", "port", "log_level")
+        if (value := getattr(arguments, name)) is not None
+    }
+    for assignment in arguments.set:
+        name, equals, value = assignment.partition("=")
+        if not equals:
+            raise SettingsError(f"--set {assignment}: expected NAME=VALUE")
+        table = flags
+        *tables, last = name.split(".")
+        for part in tables:
+            table = table.setdefault(part, {})
+            if not isinstance(table, dict):
+                raise SettingsError(f"--set {assignment}: {part} has no settings of its own")
+        table[last] = _toml_value(value)
+    return flags
+
+
+def _toml_value(text: str) -> object:
+    """``5``, ``true`` and ``[0, 50]`` as in the file; anything else is the text itself."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _check_address(settings: Settings) -> None:
+    """Raise :class:`SettingsError` when nothing can be served there, before anything is loaded."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise SettingsError(
+                f"port = {settings.port} on {settings.host} cannot be used: {error.strerror}. "
+                f"Choose another with --port or {ENV_PREFIX}PORT."
+            ) from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,229 @@
+"""Every setting in one typed object: defaults, then ``control_room.toml``, environment, flags.
+
+Where the file is looked for: the run directory, then the working directory.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+ENV_PREFIX = "CONTROL_ROOM_"
+FILE_NAME = "control_room.toml"
+
+Percent = Annotated[float, Field(ge=0, le=100)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+
+class SettingsError(ValueError):
+    """A setting is wrong. The message names each one, its value and what is allowed."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Intervals(_Section):
+    """How often each source is looked at, and each zone of the live page is redrawn, in seconds."""
+
+    training_s: Seconds = 0.25  # an unchanged status file costs one stat
+    previews_s: Seconds = 0.5
+    gpu_s: Seconds = 2.0
+    host_s: Seconds = 5.0
+    queues_s: Seconds = 5.0
+    live_zone_s: Annotated[float, Field(ge=0.5, le=3600)] = 1.0
+    preview_zone_s: Annotated[float, Field(ge=0.5, le=3600)] = 3.0
+    system_zone_s: Annotated[float, Field(ge=0.5, le=3600)] = 7.0
+
+
+class Liveness(_Section):
+    """When silence becomes a stall.
+
+    A run may be silent for ``slowest_interval_factor`` times the slowest interval it has shown,
+    at least ``min_s``; a phase that is known to take long may be silent for its own time.
+    """
+
+    slowest_interval_factor: Annotated[float, Field(ge=1)] = 6.0
+    min_s: Annotated[float, Field(gt=0)] = 90.0
+    saving_s: Annotated[float, Field(gt=0)] = 600.0
+    evaluating_s: Annotated[float, Field(gt=0)] = 1800.0
+    previewing_s: Annotated[float, Field(gt=0)] = 1800.0
+
+
+class Thresholds(_Section):
+    """Where a health light changes colour."""
+
+    gpu_temp_margin_c: Annotated[float, Field(ge=0)] = 8.0  # warn this close to the card's limit
+    gpu_temp_warning_c: float = 80.0  # used where the card tells no limit
+    gpu_temp_critical_c: float = 90.0
+    throughput_degraded_ratio: Fraction = 0.8  # of the baseline
+    throughput_excellent_ratio: Annotated[float, Field(ge=1)] = 1.1
+    disk_warning_pct: Percent = 90.0
+    ram_warning_pct: Percent = 95.0
+    val_train_gap_warning: float = 0.3
+    val_train_gap_overfitting: float = 0.5
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.gpu_temp_warning_c >= self.gpu_temp_critical_c:
+            raise ValueError("gpu_temp_warning_c must be below gpu_temp_critical_c")
+        if self.val_train_gap_warning >= self.val_train_gap_overfitting:
+            raise ValueError("val_train_gap_warning must be below val_train_gap_overfitting")
+        return self
+
+
+class Heatmap(_Section):
+    """Length bins in tokens, the limits of its colours, and how few samples are marked as few."""
+
+    bin_edges: tuple[Annotated[int, Field(ge=0)], ...] = (0, 50, 100, 200)
+    green_above: Fraction = 0.8
+    yellow_above: Fraction = 0.6
+    few_samples: Annotated[int, Field(ge=0)] = 10
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.bin_edges or list(self.bin_edges) != sorted(set(self.bin_edges)):
+            raise ValueError("bin_edges must rise, e.g. [0, 50, 100, 200]")
+        if self.yellow_above >= self.green_above:
+            raise ValueError("yellow_above must be below green_above")
+        return self
+
+
+class Settings(BaseSettings):
+    """What the app may be told. Frozen; made once at the start and handed down."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    run_dir: Path = Path()
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 8501
+    machine_name: str | None = None  # how this machine is called on the page; else its host name
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    intervals: Intervals = Intervals()
+    liveness: Liveness = Liveness()
+    thresholds: Thresholds = Thresholds()
+    heatmap: Heatmap = Heatmap()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what :func:`load_settings` passes: it reads the sources itself, to name them."""
+        return (init_settings,)
+
+
+def load_settings(
+    flags: Mapping[str, Any] | None = None, *, working_dir: Path | None = None
+) -> Settings:
+    """Merge defaults, settings files, environment and ``flags`` (nested mappings), in that order.
+
+    ``run_dir`` comes back absolute. Raises :class:`SettingsError` when anything is wrong.
+    """
+    working_dir = Path.cwd() if working_dir is None else working_dir
+    from_flags = dict(flags or {})
+    from_env = _from_environment()
+    from_working_dir = _from_file(working_dir / FILE_NAME)
+    told = _merge(from_working_dir, from_env, from_flags)
+    run_dir = (working_dir / str(told.get("run_dir", "."))).expanduser().resolve()
+    from_run_dir = {} if run_dir == working_dir.resolve() else _from_file(run_dir / FILE_NAME)
+    sources = {
+        "a flag": from_flags,
+        "the environment": from_env,
+        str(run_dir / FILE_NAME): from_run_dir,
+        str(working_dir / FILE_NAME): from_working_dir,
+    }
+    merged = _merge(*reversed(list(sources.values())))
+    merged["run_dir"] = run_dir
+    try:
+        return Settings(**merged)
+    except ValidationError as error:
+        raise SettingsError(_explain(error, sources)) from None
+
+
+def setting_defaults() -> Iterator[tuple[str, object]]:
+    """Every setting's dotted name and default, in the order they are defined."""
+    for name, value in Settings():
+        if isinstance(value, _Section):
+            yield from ((f"{name}.{key}", inner) for key, inner in value)
+        else:
+            yield name, value
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(
+            f"{path} cannot be read: {error}. Mend it, or move it away to use the defaults."
+        ) from None
+
+
+def _from_environment() -> dict[str, Any]:
+    known = {ENV_PREFIX + name.replace(".", "__").upper() for name, _ in setting_defaults()}
+    sections = {name.split("__", 1)[0] for name in known if "__" in name}
+    for name in os.environ:
+        if name.startswith(ENV_PREFIX) and name not in known | sections:
+            nearest = difflib.get_close_matches(name, known, n=1)
+            hint = f"Did you mean {nearest[0]}?" if nearest else "No setting has that name."
+            raise SettingsError(f"the environment variable {name} sets nothing. {hint}")
+    return dict(EnvSettingsSource(Settings)())
+
+
+def _merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Later layers win; tables are merged key by key."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            before = merged.get(key)
+            both_tables = isinstance(before, Mapping) and isinstance(value, Mapping)
+            merged[key] = _merge(before, value) if both_tables else value
+    return merged
+
+
+def _explain(error: ValidationError, sources: Mapping[str, Mapping[str, Any]]) -> str:
+    lines = []
+    for item in error.errors(include_url=False):
+        name = ".".join(str(part) for part in item["loc"]) or "settings"
+        source = next(
+            (f" (from {s})" for s, tree in sources.items() if _has(tree, item["loc"])), ""
+        )
+        if item["type"] == "extra_forbidden":
+            nearest = difflib.get_close_matches(name, [n for n, _ in setting_defaults()], n=1)
+            allowed = (
+                f"no such setting; did you mean {nearest[0]}?" if nearest else "no such setting"
+            )
+        else:
+            allowed = item["msg"].removeprefix("Value error, ")
+        lines.append(f"{name} = {item['input']!r}{source}: {allowed}")
+    return "wrong settings:\n  " + "\n  ".join(lines)
+
+
+def _has(tree: Mapping[str, Any], path: tuple[int | str, ...]) -> bool:
+    node: object = tree
+    for part in path:
+        if not isinstance(node, Mapping) or part not in node:
+            return not isinstance(node, Mapping) and node is not tree
+        node = node[part]
+    return bool(path)

@@ -1,0 +1,11 @@
+"""Control Room's recording side: what a training script imports.
+
+Importing this package pulls in the standard library only. ``control_room.history`` needs the
+``history`` extra and says so when it is missing.
+"""
+
+from control_room.records import MetricPoint, PreviewRecord, ThroughputSample
+from control_room.recorder import Recorder
+from control_room.rundir import RunDir
+
+__all__ = ["MetricPoint", "PreviewRecord", "Recorder", "RunDir", "ThroughputSample"]

@@ -1,0 +1,71 @@
+"""Where each file of a run directory lives: the only place that spells those paths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Literal
+
+LogKind = Literal["preview", "throughput", "metrics"]
+LOG_KINDS: tuple[LogKind, ...] = ("preview", "throughput", "metrics")
+
+QueuePriority = Literal["high", "normal", "low"]
+QUEUE_PRIORITIES: tuple[QueuePriority, ...] = ("high", "normal", "low")
+
+_LOG_STEMS: dict[LogKind, str] = {
+    "preview": "preview_history",
+    "throughput": "throughput",
+    "metrics": "metrics",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RunDir:
+    """One run's directory. Nothing here touches the disk, except where a name says so."""
+
+    path: Path
+
+    @property
+    def status_file(self) -> Path:
+        """The status file that the trainer replaces atomically."""
+        return self.path / "status" / "training_status.json"
+
+    @property
+    def control_state_file(self) -> Path:
+        """Where the specification's trainer says that it is paused."""
+        return self.path / "control" / "state.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def retention_index_file(self) -> Path:
+        """The list of checkpoints and snapshots with their sizes and metrics."""
+        return self.checkpoints / "retention_index.json"
+
+    @property
+    def cache(self) -> Path:
+        """What the app derives from the logs and can rebuild at any time."""
+        return self.path / ".control_room"
+
+    @property
+    def settings_file(self) -> Path:
+        return self.path / "control_room.toml"
+
+    def queue(self, priority: QueuePriority | Literal["processing"]) -> Path:
+        """The directory of data files (``*.jsonl``) that wait at this priority."""
+        return self.path / "queue" / priority
+
+    def logs(self, kind: LogKind) -> Path:
+        """The directory that holds one kind of daily log."""
+        return self.path / "logs" / kind
+
+    def log_file(self, kind: LogKind, day: date) -> Path:
+        """The file that records of ``day`` (local time) are appended to."""
+        return self.logs(kind) / f"{_LOG_STEMS[kind]}_{day.isoformat()}.jsonl"
+
+    def log_glob(self, kind: LogKind) -> str:
+        """A pattern, within :meth:`logs`, of this kind's daily files; add ``.gz`` for archives."""
+        return f"{_LOG_STEMS[kind]}_????-??-??.jsonl"
