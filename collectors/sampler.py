@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Source(Generic[T]):
     """Something to sample: ``read`` is called every ``interval_s`` seconds."""
 
@@ -28,7 +28,7 @@ class Source(Generic[T]):
     close: Callable[[], None] | None = None  # called once after the last read
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sample(Generic[T]):
     """The latest a source told. Times are epoch seconds."""
 

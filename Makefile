@@ -1,0 +1,57 @@
+# Every target makes the environment it needs; it is made again only when requirements change.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN_DIR ?= .
+PORT ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run check test lint format bench clean
+
+help:  ## what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+
+demo: $(VENV)/.demo  ## train a small model and watch it learn
+	$(BIN)/python -m examples.demo $(if $(PORT),--port $(PORT))
+
+run: $(VENV)/.app  ## watch your own run: make run RUN_DIR=path/to/run [PORT=8501]
+	$(BIN)/python -m app --run-dir "$(RUN_DIR)" $(if $(PORT),--port $(PORT))
+
+test: $(VENV)/.dev browser  ## run every test
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: $(VENV)/.dev  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev  ## rewrite the code in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev browser  ## measure, and print bench/RESULTS.md's tables
+	$(BIN)/python -m bench
+
+browser:  ## find Chromium, or install Debian's
+	@sh tests/browser/ensure_chromium.sh
+
+clean:  ## remove the environment and caches, never run data
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "Control Room needs Python 3.11 or newer; '$(PYTHON)' is not. Try: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "'$(PYTHON) -m venv' failed. On Debian and Ubuntu: sudo apt-get install python3-venv"; exit 1; }
+
+$(VENV)/.app: requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/.demo: requirements.txt examples/requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r examples/requirements.txt
+	@touch $@
+
+$(VENV)/.dev: requirements.txt requirements-dev.txt examples/requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@

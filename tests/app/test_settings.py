@@ -1,0 +1,95 @@
+"""Settings: defaults, file, environment, flags, in that order; a wrong one is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.settings import SettingsError, load_settings
+
+
+def write(directory: Path, text: str) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "control_room.toml").write_text(text)
+
+
+def test_defaults_are_the_specifications(tmp_path: Path) -> None:
+    settings = load_settings(working_dir=tmp_path)
+    assert settings.run_dir == tmp_path.resolve()
+    assert (settings.host, settings.port) == ("127.0.0.1", 8501)
+    assert settings.heatmap.bin_edges == (0, 50, 100, 200)
+    assert (settings.heatmap.green_above, settings.heatmap.yellow_above) == (0.8, 0.6)
+
+
+def test_each_layer_overrides_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    write(tmp_path, 'run_dir = "run"\nport = 1001\nlog_level = "debug"\n[intervals]\ngpu_s = 9\n')
+    write(run, "port = 1002\n[intervals]\nhost_s = 8\n")
+    settings = load_settings(working_dir=tmp_path)
+    assert (settings.run_dir, settings.port, settings.log_level) == (run.resolve(), 1002, "debug")
+    assert (settings.intervals.gpu_s, settings.intervals.host_s) == (9, 8)
+
+    monkeypatch.setenv("CONTROL_ROOM_PORT", "1003")
+    monkeypatch.setenv("CONTROL_ROOM_INTERVALS__GPU_S", "7")
+    settings = load_settings(working_dir=tmp_path)
+    assert (settings.port, settings.intervals.gpu_s, settings.intervals.host_s) == (1003, 7, 8)
+
+    assert load_settings({"port": 1004}, working_dir=tmp_path).port == 1004
+
+
+def test_the_environment_chooses_the_run_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "elsewhere", "port = 4321\n")
+    monkeypatch.setenv("CONTROL_ROOM_RUN_DIR", str(tmp_path / "elsewhere"))
+    settings = load_settings(working_dir=tmp_path)
+    assert (settings.run_dir, settings.port) == ((tmp_path / "elsewhere").resolve(), 4321)
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        ({"port": "abc"}, ["port", "'abc'", "integer"]),
+        ({"port": 70000}, ["port", "70000", "65535"]),
+        ({"intervals": {"gpu_s": 0}}, ["intervals.gpu_s", "0", "greater than 0"]),
+        ({"intervals": {"gpus_s": 1}}, ["intervals.gpus_s", "did you mean intervals.gpu_s"]),
+        ({"log_level": "loud"}, ["log_level", "'loud'", "'debug'"]),
+        ({"heatmap": {"bin_edges": [9, 3]}}, ["heatmap", "bin_edges must rise"]),
+        ({"thresholds": {"gpu_temp_warning_c": 99}}, ["gpu_temp_warning_c must be below"]),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_value_and_what_is_allowed(
+    tmp_path: Path, flags: dict[str, object], named: list[str]
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(flags, working_dir=tmp_path)
+    for part in named:
+        assert part in str(caught.value)
+
+
+def test_the_error_says_where_the_wrong_value_came_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, 'port = "no"\n')
+    with pytest.raises(SettingsError, match=r"port = 'no' \(from .*control_room\.toml\)"):
+        load_settings(working_dir=tmp_path)
+    monkeypatch.setenv("CONTROL_ROOM_PORT", "nope")
+    with pytest.raises(SettingsError, match=r"port = 'nope' \(from the environment\)"):
+        load_settings(working_dir=tmp_path)
+
+
+def test_a_misspelt_environment_variable_is_not_ignored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONTROL_ROOM_PROT", "9000")
+    with pytest.raises(SettingsError, match="Did you mean CONTROL_ROOM_PORT"):
+        load_settings(working_dir=tmp_path)
+
+
+def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
+    write(tmp_path, "port = = 3")
+    with pytest.raises(SettingsError, match=r"control_room\.toml cannot be read"):
+        load_settings(working_dir=tmp_path)
