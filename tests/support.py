@@ -1,4 +1,4 @@
-"""What several tests need: waiting with a deadline, free ports, processes that are always stopped."""
+"""What several tests need: waiting with a deadline, free ports, processes that get stopped."""
 
 from __future__ import annotations
 

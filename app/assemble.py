@@ -1,0 +1,272 @@
+"""Readings in, views out: pure functions, called once per tick and never by a viewer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from app.health import gpu_level, health_lights, worst
+from app.settings import Settings
+from app.views import (
+    GpuStatus,
+    HealthLight,
+    LivenessStatus,
+    LiveStatus,
+    MachineStatus,
+    Preview,
+    PreviewStatus,
+    Queues,
+    Rate,
+    SystemStatus,
+    Views,
+)
+from collectors.gpu import GpuReading, GpusReading
+from collectors.host import HostReading
+from collectors.previews import PreviewsReading
+from collectors.queues import QueuesReading
+from collectors.sampler import Sample
+from collectors.training import TrainingReading
+from control_room.history.recent import GroupRate
+from control_room.records import PreviewRecord
+
+# A source that is asked and does not answer for this many of its intervals (at least
+# MIN_PATIENCE_S) is said to be silent.
+PATIENCE_INTERVALS = 5
+MIN_PATIENCE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Samples:
+    """The latest sample of every source."""
+
+    training: Sample[TrainingReading] = field(default_factory=Sample)
+    previews: Sample[PreviewsReading] = field(default_factory=Sample)
+    gpu: Sample[GpusReading] = field(default_factory=Sample)
+    host: Sample[HostReading] = field(default_factory=Sample)
+    queues: Sample[QueuesReading] = field(default_factory=Sample)
+
+
+def assemble(samples: Samples, settings: Settings, *, now: float, version: int) -> Views:
+    """All views of one tick. ``now`` is epoch seconds."""
+    run_dir = settings.run_dir
+    training = samples.training.reading
+    run_id = run_dir.name if training is None else training.run_id
+    machines = (_machine(samples, settings, now),)
+    return Views(
+        version=version,
+        live=_live(samples, settings, run_id, run_dir, machines, now),
+        preview=_preview(samples, settings, run_id, now),
+        system=_system(samples, settings, run_id, machines, now),
+    )
+
+
+def _live(
+    samples: Samples,
+    settings: Settings,
+    run_id: str,
+    run_dir: Path,
+    machines: tuple[MachineStatus, ...],
+    now: float,
+) -> LiveStatus:
+    reading = samples.training.reading
+    lights = health_lights(reading, machines)
+    troubles = _troubles(samples.training, settings.intervals.training_s, "training state", now)
+    common = {
+        "run_id": run_id,
+        "run_dir": str(run_dir),
+        "machines": machines,
+        "health_lights": lights,
+        "health_issues": _issues(lights),
+        "health": _health(lights),
+        "timestamp": _utc(now),
+    }
+    if reading is None:
+        return LiveStatus(liveness=LivenessStatus(state="unknown"), problems=troubles, **common)
+    liveness = reading.liveness
+    return LiveStatus(
+        **common,
+        **{name: getattr(reading, name) for name in _SAME_IN_BOTH},
+        liveness=LivenessStatus(
+            state=liveness.state,
+            silent_s=liveness.silent_s,
+            patience_s=liveness.patience_s,
+            reason=liveness.reason,
+        ),
+        progress_pct=_pct(reading.current_step, reading.total_steps),
+        loss_history=reading.recent_losses,
+        current_checkpoint_id=reading.checkpoint_id,
+        current_model_name=reading.model_name,
+        value_ages_s={name: round(max(0.0, now - at), 1) for name, at in reading.seen_at.items()},
+        derived=tuple(sorted(reading.derived)),
+        problems=(*troubles, *reading.problems),
+        status_age_s=None if reading.updated_at is None else max(0.0, now - reading.updated_at),
+    )
+
+
+# Fields that mean the same and are called the same in the reading and in the view.
+_SAME_IN_BOTH = tuple(
+    name
+    for name in LiveStatus.model_fields
+    if name in TrainingReading.__dataclass_fields__
+    and name not in ("run_id", "liveness", "problems", "derived")
+)
+
+
+def _preview(samples: Samples, settings: Settings, run_id: str, now: float) -> PreviewStatus:
+    sample = samples.previews
+    troubles = _troubles(sample, settings.intervals.previews_s, "preview log", now)
+    reading = sample.reading
+    if reading is None:
+        return PreviewStatus(run_id=run_id, problems=troubles, timestamp=_utc(now))
+    summary = reading.summary
+    latest = summary.latest
+    return PreviewStatus(
+        run_id=run_id,
+        latest_preview=None if latest is None else preview_view(latest),
+        preview_em_last_20=summary.em_last_20.em,
+        preview_em_last_50=summary.em_last_50.em,
+        preview_em_last_100=summary.em_last_100.em,
+        preview_count=summary.em_last_100.count,
+        unscored_count=summary.unscored,
+        regime_stats=_rates(summary.by_regime),
+        source_stats=_rates(summary.by_source),
+        domain_stats=_rates(summary.by_pattern),
+        em_trend=summary.em_trend,
+        age_s=None if latest is None or latest.ts is None else now - latest.ts.timestamp(),
+        problems=(*troubles, *reading.problems),
+        timestamp=_utc(now),
+    )
+
+
+def _system(
+    samples: Samples,
+    settings: Settings,
+    run_id: str,
+    machines: tuple[MachineStatus, ...],
+    now: float,
+) -> SystemStatus:
+    sample = samples.queues
+    troubles = _troubles(sample, settings.intervals.queues_s, "data queue", now)
+    reading = sample.reading
+    if reading is None:
+        return SystemStatus(
+            run_id=run_id,
+            machines=machines,
+            queues=Queues(),
+            problems=troubles,
+            timestamp=_utc(now),
+        )
+    return SystemStatus(
+        run_id=run_id,
+        machines=machines,
+        queues=Queues(
+            training_queue_high=reading.high,
+            training_queue_normal=reading.normal,
+            training_queue_low=reading.low,
+        ),
+        processing_files=reading.processing_files,
+        next_files=reading.next_files,
+        queue_age_s=sample.age_s(now),
+        problems=(*troubles, *((reading.problem,) if reading.problem else ())),
+        timestamp=_utc(now),
+    )
+
+
+def _machine(samples: Samples, settings: Settings, now: float) -> MachineStatus:
+    """This machine, from what NVML and psutil told last."""
+    host, gpus = samples.host.reading, samples.gpu.reading
+    troubles = (
+        *_troubles(samples.gpu, settings.intervals.gpu_s, "GPU", now),
+        *_troubles(samples.host, settings.intervals.host_s, "host", now),
+    )
+    name = settings.machine_name or (host.hostname if host else "this machine")
+    gpu_views = tuple(_gpu(gpu, settings) for gpu in gpus.gpus) if gpus else ()
+    common = {
+        "name": name,
+        "role": "training",
+        "online": True,
+        "gpus": gpu_views,
+        "gpu_message": None if gpus is None else gpus.message,
+        "gpu_age_s": samples.gpu.age_s(now),
+    }
+    if host is None:
+        return MachineStatus(**common, problems=troubles)
+    return MachineStatus(
+        **common,
+        cpu_pct=host.cpu_pct,
+        cpu_count=host.cpu_count,
+        load_1m=host.load_1m,
+        ram_used_gb=host.ram_used_gb,
+        ram_total_gb=host.ram_total_gb,
+        ram_pct=_pct(host.ram_used_gb, host.ram_total_gb),
+        swap_used_gb=host.swap_used_gb,
+        swap_total_gb=host.swap_total_gb,
+        disk_path=str(host.disk_path),
+        disk_used_gb=host.disk_used_gb,
+        disk_total_gb=host.disk_total_gb,
+        disk_pct=_pct(host.disk_used_gb, host.disk_total_gb),
+        uptime_s=host.uptime_s,
+        host_age_s=samples.host.age_s(now),
+        problems=(*troubles, *((host.problem,) if host.problem else ())),
+    )
+
+
+def _gpu(gpu: GpuReading, settings: Settings) -> GpuStatus:
+    return GpuStatus(
+        uuid=gpu.uuid,
+        index=gpu.index,
+        name=gpu.name,
+        temp_c=gpu.temp_c,
+        temp_limit_c=gpu.temp_slowdown_c,
+        util_pct=gpu.util_pct,
+        vram_used_gb=gpu.vram_used_gb,
+        vram_total_gb=gpu.vram_total_gb,
+        vram_pct=_pct(gpu.vram_used_gb, gpu.vram_total_gb),
+        power_w=gpu.power_w,
+        power_limit_w=gpu.power_limit_w,
+        fan_pct=gpu.fan_pct,
+        throttle_reasons=gpu.throttle_reasons,
+        level=gpu_level(gpu, settings.thresholds),
+        problem=gpu.problem,
+        notes=dict(gpu.notes),
+    )
+
+
+def preview_view(record: PreviewRecord) -> Preview:
+    """A logged record as the pages and the API show it."""
+    values = {name: getattr(record, name) for name in Preview.model_fields}
+    values["contract_status"] = (
+        None if record.contract_status is None else dict(record.contract_status)
+    )
+    return Preview(**values)
+
+
+def _rates(groups: Mapping[str, GroupRate]) -> dict[str, Rate]:
+    return {name: Rate(em=group.em, count=group.count) for name, group in groups.items()}
+
+
+def _troubles(sample: Sample[object], interval_s: float, what: str, now: float) -> tuple[str, ...]:
+    patience_s = max(MIN_PATIENCE_S, PATIENCE_INTERVALS * interval_s)
+    trouble = sample.trouble(now, patience_s=patience_s)
+    return () if trouble is None else (f"{what}: {trouble}",)
+
+
+def _health(lights: tuple[HealthLight, ...]) -> str | None:
+    level = worst([light.level for light in lights])
+    return {"ok": "healthy", "warning": "warning", "critical": "critical"}.get(level)
+
+
+def _issues(lights: tuple[HealthLight, ...]) -> tuple[str, ...]:
+    return tuple(light.text for light in lights if light.level in ("warning", "critical"))
+
+
+def _pct(used: float | None, total: float | None) -> float | None:
+    if used is None or not total:
+        return None
+    return 100 * used / total
+
+
+def _utc(epoch_s: float) -> datetime:
+    return datetime.fromtimestamp(epoch_s, UTC)

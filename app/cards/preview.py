@@ -1,0 +1,117 @@
+"""Live preview: the newest answer of the model, beside what it should have been."""
+
+from __future__ import annotations
+
+from html import escape
+
+import streamlit as st
+
+from app.cards import kit
+from app.diff import word_diff
+from app.views import Level, Preview, PreviewStatus
+
+TITLE = "Live preview"
+
+_EMPTY_NEXT = (
+    "Call recorder.log_preview(step=…, prompt=…, golden=…, model_answer=…) whenever the model "
+    "answers an example."
+)
+
+
+def draw(view: PreviewStatus) -> None:
+    """Draw the card: heading and outcome, prompt to expand, both answers, metrics."""
+    latest = view.latest_preview
+    if latest is None:
+        st.html(kit.empty(TITLE, "No preview has been logged.", _EMPTY_NEXT) + _problems(view))
+        return
+    held = _held(latest)
+    st.html(outcome_html(held, view))
+    with st.expander("Prompt", key="preview-prompt"):
+        st.html(f'<div class="cr">{kit.text_box(escape(held.prompt))}</div>')
+    st.html(answers_html(held) + _problems(view))
+
+
+def _held(latest: Preview) -> Preview:
+    """The preview to show: the newest, or the one on screen when "Hold" was switched on."""
+    hold = st.toggle("Hold this preview", key="preview-hold")
+    shown: Preview = st.session_state.get("preview-shown", latest) if hold else latest
+    st.session_state["preview-shown"] = shown
+    return shown
+
+
+def outcome_html(preview: Preview, view: PreviewStatus) -> str:
+    """Which example this is and how it went."""
+    where = " · ".join(
+        part
+        for part in (
+            f"Step {preview.step:,}",
+            preview.checkpoint_id,
+            preview.example_id,
+            preview.source_pool,
+            preview.regime,
+        )
+        if part
+    )
+    age = max(0.0, (view.timestamp - preview.ts).total_seconds())
+    return kit.card(
+        TITLE,
+        f"<p>{escape(where)}</p>",
+        kit.chips([_outcome(preview), *_contracts(preview)]),
+        aside=kit.ago(age),
+    )
+
+
+def answers_html(preview: Preview) -> str:
+    """Golden and model answer with their difference marked, and the metrics."""
+    diff = word_diff(preview.golden, preview.model_answer)
+    answer = diff.answer_html or '<span class="cr-na">(empty)</span>'
+    parts = [
+        '<div class="cr"><div class="cr-answers">',
+        f"<div>{kit.heading('Golden answer')}{kit.text_box(diff.golden_html)}</div>",
+        f"<div>{kit.heading('Model answer')}{kit.text_box(answer)}</div></div>",
+        kit.note(_legend(preview, compared=diff.compared)),
+        kit.rows(
+            [
+                ("CE", kit.number(preview.ce, 3)),
+                (
+                    "Tokens, prompt → answer",
+                    f"{kit.number(preview.prompt_tokens)} → {kit.number(preview.model_tokens)}",
+                ),
+                ("Generation time", kit.number(preview.generation_time_ms, 0, "ms")),
+            ]
+        ),
+        "</div>",
+    ]
+    return "".join(parts)
+
+
+def _outcome(preview: Preview) -> str:
+    if preview.exact_match is None:
+        return kit.chip("Not scored", "unknown")
+    if preview.exact_match:
+        return kit.chip("Exact match", "ok")
+    reason = f": {preview.failure_mode.replace('_', ' ')}" if preview.failure_mode else ""
+    level: Level = "warning" if preview.normalized_match else "critical"
+    return kit.chip(f"No exact match{reason}", level)
+
+
+def _contracts(preview: Preview) -> list[str]:
+    checks = preview.contract_status or {}
+    return [
+        kit.chip(
+            f"{name.replace('_', ' ')} {'kept' if kept else 'broken'}", "ok" if kept else "critical"
+        )
+        for name, kept in checks.items()
+    ]
+
+
+def _legend(preview: Preview, *, compared: bool) -> str:
+    if not compared:
+        return "The answers are too long to mark their difference."
+    if preview.golden == preview.model_answer:
+        return "The answers are the same."
+    return "Struck through: missing from the answer. Underlined: should not be there."
+
+
+def _problems(view: PreviewStatus) -> str:
+    return f'<div class="cr">{kit.problems(view.problems)}</div>' if view.problems else ""

@@ -1,0 +1,67 @@
+"""Queue and data: which file is in work, what waits behind it, and how long it will take."""
+
+from __future__ import annotations
+
+from html import escape
+
+import streamlit as st
+
+from app.cards import kit
+from app.views import LiveStatus, SystemStatus
+
+TITLE = "Queue and data"
+
+
+def draw(live: LiveStatus, system: SystemStatus) -> None:
+    """Draw the card."""
+    st.html(html(live, system))
+
+
+def html(live: LiveStatus, system: SystemStatus) -> str:
+    """The card as HTML."""
+    queues = system.queues
+    counts = (queues.training_queue_high, queues.training_queue_normal, queues.training_queue_low)
+    if live.current_file is None and all(count is None for count in counts):
+        return (
+            kit.empty(
+                TITLE,
+                "No data file is in work and there is no queue.",
+                "Name the file with recorder.update_status(current_file=…); data files (*.jsonl) "
+                "in queue/high, queue/normal and queue/low of the run directory are counted here.",
+            ).removesuffix("</div>")
+            + kit.problems(system.problems)
+            + "</div>"
+        )
+    file = kit.missing() if live.current_file is None else escape(live.current_file)
+    dataset = kit.missing() if live.dataset_id is None else escape(live.dataset_id)
+    pairs = [("File", file), ("Dataset", dataset), ("Batch", _batch(live))]
+    high, normal, low = (kit.number(count) for count in counts)
+    return kit.card(
+        TITLE,
+        kit.rows(pairs),
+        kit.bar(_batch_pct(live), "Current file"),
+        kit.heading("Files waiting"),
+        kit.rows([("High", high), ("Normal", normal), ("Low", low)]),
+        kit.heading("Time left"),
+        kit.rows(
+            [
+                ("Current file", escape(kit.duration(live.eta_current_file_s))),
+                ("All steps", escape(kit.duration(live.eta_overall_s))),
+            ]
+        ),
+        kit.problems(system.problems),
+    )
+
+
+def _batch(live: LiveStatus) -> str:
+    if live.batch_step is None:
+        return kit.missing()
+    if not live.batch_total_steps:
+        return f"{live.batch_step:,}"
+    return f"{live.batch_step:,} / {live.batch_total_steps:,} · {_batch_pct(live):.0f}%"
+
+
+def _batch_pct(live: LiveStatus) -> float | None:
+    if live.batch_step is None or not live.batch_total_steps:
+        return None
+    return min(100.0, 100 * live.batch_step / live.batch_total_steps)

@@ -1,0 +1,96 @@
+"""The run summary bar: is it running, how far is it, and what needs a look."""
+
+from __future__ import annotations
+
+from html import escape
+
+import streamlit as st
+
+from app.cards import kit
+from app.views import Level, LiveStatus
+
+_STATUS_LEVEL: dict[str, Level] = {
+    "training": "ok",
+    "completed": "ok",
+    "paused": "warning",
+    "idle": "unknown",
+    "crashed": "critical",
+}
+
+
+def draw(view: LiveStatus) -> None:
+    """Draw the bar."""
+    st.html(html(view))
+
+
+def html(view: LiveStatus) -> str:
+    """The bar as HTML."""
+    if view.status is None and view.current_step is None:
+        return _waiting(view)
+    parts = [
+        '<div class="cr"><div class="cr-summary">',
+        _badge(view),
+        f'<span class="cr-model">{escape(_model(view))}</span>',
+        f'<span class="cr-muted">{escape(view.run_id)}</span>',
+        kit.chips(kit.chip(light.text, light.level) for light in view.health_lights),
+        "</div>",
+        _progress(view),
+        _reason(view),
+        kit.problems(view.problems),
+        "</div>",
+    ]
+    return "".join(parts)
+
+
+def _badge(view: LiveStatus) -> str:
+    stalled = view.liveness.state == "stalled" and view.status == "training"
+    status = "stalled" if stalled else (view.status or "unknown")
+    level: Level = "critical" if stalled else _STATUS_LEVEL.get(status, "unknown")
+    text = status.capitalize()
+    if view.status == "training" and not stalled and view.phase not in (None, "training"):
+        text = f"{text} · {view.phase}"
+    return (
+        f'<span class="cr-chip cr-status {level}" role="status">'
+        f'<span aria-hidden="true">{kit.SYMBOLS[level]}</span>{escape(text)}</span>'
+    )
+
+
+def _model(view: LiveStatus) -> str:
+    names = [name for name in (view.current_model_name, view.current_checkpoint_id) if name]
+    return " · ".join(names) or "model not named"
+
+
+def _progress(view: LiveStatus) -> str:
+    if view.current_step is None:
+        return ""
+    done = f"Step {view.current_step:,}"
+    if view.total_steps:
+        done += f" / {view.total_steps:,}"
+    share = "" if view.progress_pct is None else f" · {view.progress_pct:.0f}%"
+    meter = kit.bar(view.progress_pct, "Progress")
+    return f'<div class="cr-progress">{meter}<span>{done}{share}</span></div>'
+
+
+def _reason(view: LiveStatus) -> str:
+    if view.status == "crashed":
+        what = ": ".join(filter(None, (view.error_type, view.error_message)))
+        return kit.problems(
+            [f"Crashed. {what}" if what else "Crashed; no error was recorded."], "critical"
+        )
+    if view.liveness.state == "stalled" and view.liveness.reason:
+        return kit.problems([f"Stalled: {view.liveness.reason}"], "critical")
+    if view.status == "paused" and view.liveness.reason:
+        return kit.note(view.liveness.reason)
+    return ""
+
+
+def _waiting(view: LiveStatus) -> str:
+    return (
+        '<div class="cr"><div class="cr-summary">'
+        f"{kit.chip('Waiting for a trainer', 'unknown')}"
+        f'<span class="cr-model">{escape(view.run_id)}</span></div>'
+        f'<p class="cr-note">Nothing has been recorded in {escape(view.run_dir)} yet. '
+        "Add a Recorder to your training script, or point the app at another run with "
+        "make run RUN_DIR=…</p>"
+        f"{kit.problems(view.problems)}</div>"
+    )

@@ -1,0 +1,84 @@
+"""Training progress: step, loss and how it moves, throughput."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.cards import kit
+from app.views import LiveStatus
+
+TITLE = "Training progress"
+
+# A value older than this is shown with its age, so that it is not taken as live.
+OLD_S = 30.0
+
+_TREND_ARROW = {"improving": "↓ improving", "stable": "→ stable", "rising": "↑ rising"}
+
+
+def draw(view: LiveStatus) -> None:
+    """Draw the card."""
+    st.html(html(view))
+
+
+def html(view: LiveStatus) -> str:
+    """The card as HTML."""
+    if view.current_step is None and view.loss is None:
+        return kit.empty(
+            TITLE,
+            "No training step has been recorded.",
+            "Call recorder.log_metrics(step=…, loss=…) and recorder.update_status(…) each step.",
+        )
+    step = kit.number(view.current_step)
+    if view.total_steps:
+        step += f"<small> / {view.total_steps:,}</small>"
+    return kit.card(
+        TITLE,
+        kit.figures(
+            [
+                ("Step", step),
+                ("Loss", kit.number(view.loss, 4) + _trend(view)),
+                ("Tokens/s", kit.number(view.tokens_per_sec)),
+            ]
+        ),
+        kit.rows(
+            [
+                ("Epoch", kit.number(view.epoch, 2)),
+                ("Streaming CE", kit.number(view.streaming_ce, 4)),
+                ("Loss variance", kit.number(view.loss_variance, 5)),
+                ("Val/train gap", kit.number(view.val_train_gap, 3)),
+                ("Learning rate", kit.scientific(view.learning_rate)),
+                ("Gradient norm", kit.number(view.grad_norm, 3)),
+                ("Tokens/s, average", kit.number(view.tokens_per_sec_avg)),
+                ("Tokens/s, baseline", kit.number(view.tokens_per_sec_baseline)),
+            ]
+        ),
+        _sparkline(view),
+        _segments(view),
+        aside=_aside(view),
+    )
+
+
+def _trend(view: LiveStatus) -> str:
+    arrow = _TREND_ARROW.get(view.loss_trend or "")
+    return f" <small>{arrow}</small>" if arrow else ""
+
+
+def _aside(view: LiveStatus) -> str:
+    age = view.value_ages_s.get("loss")
+    if age is not None and age > OLD_S and view.status == "training":
+        return f"loss from {kit.ago(age)}"
+    return ""
+
+
+def _sparkline(view: LiveStatus) -> str:
+    steps = [step for step, _ in view.loss_history]
+    losses = [loss for _, loss in view.loss_history]
+    if len(steps) < 2:
+        return ""
+    return kit.sparkline(losses, "Loss", (f"loss from step {steps[0]:,}", f"{steps[-1]:,}"))
+
+
+def _segments(view: LiveStatus) -> str:
+    if view.segment_count < 2 or view.segment_start_step is None:
+        return ""
+    return kit.note(f"Resumed at step {view.segment_start_step:,} (segment {view.segment_count}).")

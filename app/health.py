@@ -1,0 +1,97 @@
+"""The traffic lights: what a person should worry about first, in words as well as in colour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from app.settings import Thresholds
+from app.views import GpuStatus, HealthLight, Level, MachineStatus
+from collectors.gpu import GpuReading
+from collectors.training import TrainingReading
+
+_SEVERITY: dict[Level, int] = {"unknown": 0, "ok": 0, "warning": 1, "critical": 2}
+
+
+def worst(levels: Sequence[Level]) -> Level:
+    """The most severe of ``levels``; "unknown" when none is known."""
+    known = [level for level in levels if level != "unknown"]
+    return max(known, key=lambda level: _SEVERITY[level], default="unknown")
+
+
+def gpu_level(gpu: GpuReading, thresholds: Thresholds) -> Level:
+    """How hot or unwell one GPU is, against its own slowdown limit where it tells one."""
+    if gpu.problem is not None:
+        return "critical"
+    if gpu.temp_c is None:
+        return "unknown"
+    limit = gpu.temp_slowdown_c
+    critical = thresholds.gpu_temp_critical_c if limit is None else limit
+    warning = (
+        thresholds.gpu_temp_warning_c if limit is None else limit - thresholds.gpu_temp_margin_c
+    )
+    if gpu.temp_c >= critical:
+        return "critical"
+    return "warning" if gpu.temp_c >= warning else "ok"
+
+
+def health_lights(
+    training: TrainingReading | None,
+    machines: Sequence[MachineStatus],
+) -> tuple[HealthLight, ...]:
+    """Loss, throughput, GPU temperature and liveness, in that order."""
+    return (
+        _loss_light(training),
+        _throughput_light(training),
+        _gpu_light([gpu for machine in machines for gpu in machine.gpus]),
+        _liveness_light(training),
+    )
+
+
+def _loss_light(training: TrainingReading | None) -> HealthLight:
+    trend = None if training is None else training.loss_trend
+    level, text = {
+        "improving": ("ok", "Loss falling"),
+        "stable": ("ok", "Loss stable"),
+        "rising": ("warning", "Loss rising"),
+    }.get(trend or "", ("unknown", "Loss trend not known yet"))
+    return HealthLight(name="Loss", level=level, text=text)
+
+
+def _throughput_light(training: TrainingReading | None) -> HealthLight:
+    trend = None if training is None else training.throughput_trend
+    level, text = {
+        "normal": ("ok", "Throughput normal"),
+        "excellent": ("ok", "Throughput above baseline"),
+        "degraded": ("warning", "Throughput below baseline"),
+    }.get(trend or "", ("unknown", "Throughput not known yet"))
+    return HealthLight(name="Throughput", level=level, text=text)
+
+
+def _gpu_light(gpus: Sequence[GpuStatus]) -> HealthLight:
+    level = worst([gpu.level for gpu in gpus])
+    if level == "unknown":
+        return HealthLight(name="GPU", level=level, text="No GPU reading")
+    first = next(gpu for gpu in gpus if gpu.level == level)
+    if first.problem is not None:
+        text = f"GPU {first.index}: {first.problem}"
+    elif level == "ok":
+        hottest = max(gpu.temp_c for gpu in gpus if gpu.temp_c is not None)
+        text = f"GPU {hottest:.0f} °C"
+    else:
+        text = f"GPU {first.index} hot: {first.temp_c:.0f} °C"
+    return HealthLight(name="GPU", level=level, text=text)
+
+
+def _liveness_light(training: TrainingReading | None) -> HealthLight:
+    name = "Liveness"
+    if training is None or training.liveness.state == "unknown":
+        return HealthLight(name=name, level="unknown", text="No trainer seen")
+    if training.status == "crashed":
+        return HealthLight(name=name, level="critical", text="Crashed")
+    if training.liveness.state == "stalled":
+        return HealthLight(name=name, level="critical", text="Stalled")
+    if training.liveness.state == "ended":
+        return HealthLight(name=name, level="ok", text="Ended")
+    return HealthLight(
+        name=name, level="ok", text="Paused" if training.status == "paused" else "Writing"
+    )

@@ -1,0 +1,40 @@
+"""The script that Streamlit runs for every viewer: navigation, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = ROOT / "pages"
+STYLE = ROOT / "app" / "cards" / "style.css"
+
+# The live page is the front page; every other file in pages/ follows by name.
+FRONT = "live"
+ICONS = {"live": ":material/monitor_heart:"}
+
+
+def page(path: Path) -> st.Page:
+    """The page in one file: named and addressed after it."""
+    name = path.stem
+    return st.Page(
+        path,
+        title=name.replace("_", " ").capitalize(),
+        icon=ICONS.get(name, ":material/analytics:"),
+        url_path=name,
+        default=name == FRONT,
+    )
+
+
+def main() -> None:
+    """Set up the frame and run the chosen page."""
+    st.set_page_config(
+        page_title="Control Room", page_icon=":material/monitor_heart:", layout="wide"
+    )
+    st.html(STYLE)
+    files = sorted(PAGES.glob("[!_]*.py"), key=lambda path: (path.stem != FRONT, path.stem))
+    st.navigation([page(path) for path in files], position="top").run()
+
+
+main()

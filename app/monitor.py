@@ -1,0 +1,110 @@
+"""The Monitor: one sampler and the newest views, shared by every viewer and every request."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Any
+
+from app.assemble import Samples, assemble
+from app.settings import Settings
+from app.views import Views
+from collectors.gpu import NvmlSession
+from collectors.host import HostWatch
+from collectors.previews import PreviewWatch
+from collectors.queues import read_queues
+from collectors.sampler import Sampler, Source
+from collectors.training import LivenessPolicy, TrainingWatch
+from control_room.rundir import RunDir
+
+log = logging.getLogger(__name__)
+
+# Ages on the page move even when nothing else does.
+MAX_TICK_S = 1.0
+
+
+class Monitor:
+    """Watches one run from :meth:`start` until :meth:`stop`; viewers only read :attr:`views`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._sampler = Sampler(_sources(settings), on_sample=self._sampled)
+        self._new_sample = threading.Event()
+        self._stopping = threading.Event()
+        self._changed = threading.Condition()
+        self._views = assemble(Samples(), settings, now=time.time(), version=0)
+        self._thread = threading.Thread(target=self._build, name="build-views", daemon=True)
+
+    @property
+    def views(self) -> Views:
+        """The newest views; the same object for everybody until the next tick."""
+        return self._views
+
+    def start(self) -> None:
+        """Begin sampling and building views."""
+        self._sampler.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop sampling; :attr:`views` stays what it was."""
+        self._stopping.set()
+        self._new_sample.set()
+        self._sampler.stop()
+        self._thread.join(timeout=2.0)
+
+    def alive(self) -> bool:
+        """Whether sampling and building go on."""
+        return self._sampler.alive() and self._thread.is_alive()
+
+    def wait_for(self, version: int, timeout_s: float) -> bool:
+        """Wait until the views are at least at ``version``; False when that took too long."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._views.version >= version, timeout_s)
+
+    def _sampled(self, name: str) -> None:
+        # Only what a person waits for is drawn at once; the rest comes with the next tick.
+        if name in ("training", "previews"):
+            self._new_sample.set()
+
+    def _build(self) -> None:
+        while not self._stopping.is_set():
+            self._new_sample.wait(MAX_TICK_S)
+            self._new_sample.clear()
+            samples: dict[str, Any] = dict(self._sampler.samples())
+            views = assemble(
+                Samples(**samples),
+                self.settings,
+                now=time.time(),
+                version=self._views.version + 1,
+            )
+            with self._changed:
+                self._views = views
+                self._changed.notify_all()
+
+
+def _sources(settings: Settings) -> list[Source[Any]]:
+    run = RunDir(settings.run_dir)
+    intervals, liveness, thresholds = settings.intervals, settings.liveness, settings.thresholds
+    training = TrainingWatch(
+        run,
+        LivenessPolicy(
+            slowest_interval_factor=liveness.slowest_interval_factor,
+            min_s=liveness.min_s,
+            saving_s=liveness.saving_s,
+            evaluating_s=liveness.evaluating_s,
+            previewing_s=liveness.previewing_s,
+        ),
+        degraded_ratio=thresholds.throughput_degraded_ratio,
+        excellent_ratio=thresholds.throughput_excellent_ratio,
+    )
+    previews = PreviewWatch(run)
+    nvml = NvmlSession()
+    host = HostWatch(run.path)
+    return [
+        Source("training", intervals.training_s, lambda: training.read(time.time())),
+        Source("previews", intervals.previews_s, previews.read),
+        Source("gpu", intervals.gpu_s, nvml.read, nvml.close),
+        Source("host", intervals.host_s, host.read),
+        Source("queues", intervals.queues_s, lambda: read_queues(run)),
+    ]

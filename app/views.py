@@ -1,0 +1,218 @@
+"""What the pages show and the API returns: one model per question, units in the names.
+
+Every value that is not known is None. Times carry their zone; ``_gb`` is GiB (2**30 bytes).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+Level = Literal["ok", "warning", "critical", "unknown"]
+
+
+class _View(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class HealthLight(_View):
+    """One traffic light of the summary bar; ``text`` says in words what the colour says."""
+
+    name: str
+    level: Level
+    text: str
+
+
+class LivenessStatus(_View):
+    """Whether the trainer still writes; see ``collectors.training.Liveness``."""
+
+    state: Literal["live", "stalled", "ended", "unknown"]
+    silent_s: float | None = None
+    patience_s: float | None = None
+    reason: str | None = None
+
+
+class RamStatus(_View):
+    used_gb: float | None = None
+    total_gb: float | None = None
+    pct: float | None = None
+
+
+class GpuStatus(_View):
+    """One GPU. ``notes`` says, by field, why a value is None where that is known."""
+
+    uuid: str
+    index: int
+    name: str
+    temp_c: float | None = None
+    temp_limit_c: float | None = None
+    util_pct: float | None = None
+    vram_used_gb: float | None = None
+    vram_total_gb: float | None = None
+    vram_pct: float | None = None
+    power_w: float | None = None
+    power_limit_w: float | None = None
+    fan_pct: float | None = None
+    throttle_reasons: tuple[str, ...] = ()
+    level: Level = "ok"
+    problem: str | None = None
+    notes: dict[str, str] = {}
+
+
+class MachineStatus(_View):
+    """One machine: its GPUs, its host, and how old what is shown is."""
+
+    name: str
+    role: Literal["training", "inference"]
+    online: bool
+    gpus: tuple[GpuStatus, ...] = ()
+    gpu_message: str | None = None  # why there are no GPUs to show, and what to do
+    gpu_age_s: float | None = None
+    cpu_pct: float | None = None
+    cpu_count: float | None = None
+    load_1m: float | None = None
+    ram_used_gb: float | None = None
+    ram_total_gb: float | None = None
+    ram_pct: float | None = None
+    swap_used_gb: float | None = None
+    swap_total_gb: float | None = None
+    disk_path: str | None = None
+    disk_used_gb: float | None = None
+    disk_total_gb: float | None = None
+    disk_pct: float | None = None
+    uptime_s: float | None = None
+    host_age_s: float | None = None
+    problems: tuple[str, ...] = ()
+
+
+class LiveStatus(_View):
+    """Training state and hardware: the answer to "is the run healthy?"."""
+
+    run_id: str
+    run_dir: str
+    status: Literal["idle", "training", "paused", "completed", "crashed"] | None = None
+    phase: str | None = None
+    liveness: LivenessStatus
+    current_step: int | None = None
+    total_steps: int | None = None
+    progress_pct: float | None = None
+    epoch: float | None = None
+    loss: float | None = None
+    loss_history: tuple[tuple[int, float], ...] = ()  # (step, loss), oldest first
+    streaming_ce: float | None = None
+    loss_trend: Literal["improving", "stable", "rising", "unknown"] | None = None
+    loss_variance: float | None = None
+    learning_rate: float | None = None
+    grad_norm: float | None = None
+    val_loss: float | None = None
+    val_train_gap: float | None = None
+    batch_step: int | None = None
+    batch_total_steps: int | None = None
+    batch_number: int | None = None
+    batch_queue_size: int | None = None
+    current_file: str | None = None
+    dataset_id: str | None = None
+    eta_current_file_s: float | None = None
+    eta_overall_s: float | None = None
+    tokens_per_sec: float | None = None
+    tokens_per_sec_avg: float | None = None
+    tokens_per_sec_baseline: float | None = None
+    throughput_trend: Literal["normal", "degraded", "excellent"] | None = None
+    current_checkpoint_id: str | None = None
+    current_model_name: str | None = None
+    error_message: str | None = None
+    error_type: str | None = None
+    segment_start_step: int | None = None
+    segment_count: int = 1
+    value_ages_s: dict[str, float] = {}  # by field: seconds since the trainer last wrote it
+    derived: tuple[str, ...] = ()  # fields computed here because the trainer wrote none
+    machines: tuple[MachineStatus, ...] = ()
+    health: Literal["healthy", "warning", "critical"] | None = None
+    health_lights: tuple[HealthLight, ...] = ()
+    health_issues: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()  # what could not be read: the file, what is wrong, what to do
+    status_age_s: float | None = None  # since the trainer last wrote its status
+    timestamp: datetime
+
+
+class Queues(_View):
+    """How many data files wait; None where there is no such queue."""
+
+    training_queue_high: int | None = None
+    training_queue_normal: int | None = None
+    training_queue_low: int | None = None
+
+
+class SystemStatus(_View):
+    """Machines and job queues."""
+
+    run_id: str
+    machines: tuple[MachineStatus, ...] = ()
+    queues: Queues
+    processing_files: tuple[str, ...] = ()
+    next_files: tuple[str, ...] = ()
+    queue_age_s: float | None = None
+    problems: tuple[str, ...] = ()
+    timestamp: datetime
+
+
+class Rate(_View):
+    """An exact-match rate (0-1) over ``count`` scored previews."""
+
+    em: float | None = None
+    count: int = 0
+
+
+class Preview(_View):
+    """One model answer as it was logged."""
+
+    ts: datetime
+    step: int
+    prompt: str
+    golden: str
+    model_answer: str
+    exact_match: bool | None = None
+    normalized_match: bool | None = None
+    failure_mode: str | None = None
+    checkpoint_id: str | None = None
+    example_id: str | None = None
+    dataset_id: str | None = None
+    regime: str | None = None
+    source_pool: str | None = None
+    pattern: str | None = None
+    ce: float | None = None
+    prompt_tokens: int | None = None
+    golden_tokens: int | None = None
+    model_tokens: int | None = None
+    generation_time_ms: float | None = None
+    contract_status: dict[str, bool] | None = None
+
+
+class PreviewStatus(_View):
+    """The newest preview and how the last ones went: "what has the model learned?"."""
+
+    run_id: str
+    latest_preview: Preview | None = None
+    preview_em_last_20: float | None = None
+    preview_em_last_50: float | None = None
+    preview_em_last_100: float | None = None
+    preview_count: int = 0  # scored previews among the newest 100
+    unscored_count: int = 0
+    regime_stats: dict[str, Rate] = {}
+    source_stats: dict[str, Rate] = {}
+    domain_stats: dict[str, Rate] = {}  # by pattern
+    em_trend: tuple[float, ...] = ()
+    age_s: float | None = None  # of the newest preview
+    problems: tuple[str, ...] = ()
+    timestamp: datetime
+
+
+class Views(_View):
+    """All views of one tick; ``version`` rises with every tick."""
+
+    version: int
+    live: LiveStatus
+    preview: PreviewStatus
+    system: SystemStatus

@@ -1,0 +1,61 @@
+"""The live page: is the run healthy, and what has the model learned?
+
+Each zone is a fragment that refreshes at its own pace; a zone reads the newest views and draws.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.cards import hardware, preview, preview_stats, queue, summary, training
+from app.current import monitor
+
+intervals = monitor().settings.intervals
+
+
+@st.fragment(run_every=intervals.live_zone_s)
+def summary_zone() -> None:
+    with st.container(border=True, key="card-summary"):
+        summary.draw(monitor().views.live)
+
+
+@st.fragment(run_every=intervals.live_zone_s)
+def training_zone() -> None:
+    with st.container(border=True, key="card-training"):
+        training.draw(monitor().views.live)
+
+
+@st.fragment(run_every=intervals.live_zone_s)
+def queue_zone() -> None:
+    views = monitor().views
+    with st.container(border=True, key="card-queue"):
+        queue.draw(views.live, views.system)
+
+
+@st.fragment(run_every=intervals.live_zone_s)
+def hardware_zone() -> None:
+    with st.container(border=True, key="card-hardware"):
+        hardware.draw(monitor().views.system.machines)
+
+
+@st.fragment(run_every=intervals.preview_zone_s)
+def preview_zone() -> None:
+    with st.container(border=True, key="card-preview"):
+        preview.draw(monitor().views.preview)
+
+
+@st.fragment(run_every=intervals.preview_zone_s)
+def preview_stats_zone() -> None:
+    with st.container(border=True, key="card-preview-stats"):
+        preview_stats.draw(monitor().views.preview)
+
+
+summary_zone()
+left, right = st.columns(2, gap="small")
+with left:
+    training_zone()
+    queue_zone()
+    hardware_zone()
+with right:
+    preview_zone()
+    preview_stats_zone()

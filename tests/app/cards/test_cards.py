@@ -1,0 +1,306 @@
+"""The cards' HTML: what is known is shown, what is not says so, and every text is escaped."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from html import unescape
+
+import pytest
+
+from app.cards import hardware, kit, preview, preview_stats, queue, summary, training
+from app.views import (
+    GpuStatus,
+    HealthLight,
+    LivenessStatus,
+    LiveStatus,
+    MachineStatus,
+    Preview,
+    PreviewStatus,
+    Queues,
+    Rate,
+    SystemStatus,
+)
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def live(**values: object) -> LiveStatus:
+    fields: dict[str, object] = {
+        "run_id": "my-run",
+        "run_dir": "runs/my-run",
+        "liveness": LivenessStatus(state="live"),
+        "timestamp": NOW,
+        **values,
+    }
+    return LiveStatus.model_validate(fields)
+
+
+def system(**values: object) -> SystemStatus:
+    fields = {"run_id": "my-run", "queues": Queues(), "timestamp": NOW, **values}
+    return SystemStatus.model_validate(fields)
+
+
+def previews(**values: object) -> PreviewStatus:
+    return PreviewStatus.model_validate({"run_id": "my-run", "timestamp": NOW, **values})
+
+
+def a_preview(**values: object) -> Preview:
+    fields: dict[str, object] = {
+        "ts": NOW - timedelta(seconds=12),
+        "step": 15_000,
+        "prompt": "All men are mortal.",
+        "golden": "Socrates is mortal",
+        "model_answer": "Socrates is mortal",
+        "exact_match": True,
+        **values,
+    }
+    return Preview.model_validate(fields)
+
+
+def text(html: str) -> str:
+    """What a person reads: tags become spaces."""
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", html))).strip()
+
+
+def test_the_summary_says_where_the_run_is() -> None:
+    shown = text(
+        summary.html(
+            live(
+                status="training",
+                current_step=15_000,
+                total_steps=100_000,
+                progress_pct=15.0,
+                current_model_name="qwen3-0.6b",
+                current_checkpoint_id="checkpoint-15000",
+                health_lights=[HealthLight(name="Loss", level="ok", text="Loss falling")],
+            )
+        )
+    )
+    assert "Training" in shown
+    assert "qwen3-0.6b · checkpoint-15000" in shown
+    assert "Step 15,000 / 100,000 · 15%" in shown
+    assert "✓ Loss falling" in shown
+
+
+def test_a_stalled_run_is_shown_as_stalled_with_the_reason() -> None:
+    liveness = LivenessStatus(
+        state="stalled", silent_s=200, patience_s=90, reason="no write for 3m"
+    )
+    shown = text(summary.html(live(status="training", current_step=5, liveness=liveness)))
+    assert "✕ Stalled" in shown
+    assert "no write for 3m" in shown
+
+
+def test_a_crash_is_shown_with_its_error() -> None:
+    shown = text(
+        summary.html(
+            live(
+                status="crashed",
+                current_step=5,
+                error_type="OOM",
+                error_message="CUDA out of memory",
+            )
+        )
+    )
+    assert "Crashed. OOM: CUDA out of memory" in shown
+
+
+def test_without_a_trainer_the_summary_says_what_to_do() -> None:
+    shown = text(summary.html(live()))
+    assert "Waiting for a trainer" in shown
+    assert "make run RUN_DIR=" in shown
+
+
+def test_values_that_are_not_known_are_never_zero() -> None:
+    shown = text(training.html(live(current_step=3)))
+    assert "Learning rate n/a" in shown
+    assert "Epoch n/a" in shown
+    assert " 0" not in shown
+
+
+def test_a_loss_that_is_not_finite_is_shown_as_what_it_is() -> None:
+    assert "nan" in text(training.html(live(current_step=3, loss=float("nan"))))
+
+
+def test_an_old_loss_is_shown_with_its_age() -> None:
+    view = live(status="training", current_step=3, loss=0.5, value_ages_s={"loss": 125.0})
+    assert "loss from 2m ago" in text(training.html(view))
+
+
+def test_a_resumed_run_says_so() -> None:
+    view = live(current_step=130, segment_count=2, segment_start_step=100)
+    assert "Resumed at step 100 (segment 2)" in text(training.html(view))
+
+
+def test_the_queue_counts_files_and_tells_the_time_left() -> None:
+    shown = text(
+        queue.html(
+            live(
+                current_file="syllo_batch_042.jsonl",
+                batch_step=15,
+                batch_total_steps=30,
+                eta_current_file_s=8100,
+                eta_overall_s=45000,
+            ),
+            system(
+                queues=Queues(
+                    training_queue_high=2, training_queue_normal=0, training_queue_low=None
+                )
+            ),
+        )
+    )
+    assert "syllo_batch_042.jsonl" in shown
+    assert "15 / 30 · 50%" in shown
+    assert "High 2 Normal 0 Low n/a" in shown
+    assert "2h 15m" in shown
+    assert "12h 30m" in shown
+
+
+def test_hardware_shows_each_value_against_its_limit() -> None:
+    gpu = GpuStatus(
+        uuid="u",
+        index=0,
+        name="NVIDIA GeForce RTX 4090",
+        temp_c=75,
+        temp_limit_c=83,
+        vram_used_gb=20,
+        vram_total_gb=24,
+        vram_pct=83.3,
+        power_w=380,
+        power_limit_w=450,
+        level="warning",
+        notes={"fan_pct": "this card has no fan"},
+    )
+    machine = MachineStatus(
+        name="box",
+        role="training",
+        online=True,
+        gpus=(gpu,),
+        disk_used_gb=1228.8,
+        disk_total_gb=1843.2,
+    )
+    html = hardware.html([machine])
+    shown = text(html)
+    assert "▲ 75 / 83 °C" in shown
+    assert "20.0 / 24.0 GB" in shown
+    assert "380 / 450 W" in shown
+    assert "1.2 / 1.8 TB" in shown
+    assert 'title="this card has no fan"' in html
+
+
+def test_a_machine_without_gpu_says_why() -> None:
+    machine = MachineStatus(
+        name="box", role="training", online=True, gpu_message="No NVIDIA driver."
+    )
+    assert "No NVIDIA driver." in text(hardware.html([machine]))
+
+
+def test_an_outcome_is_told_in_words() -> None:
+    wrong = a_preview(
+        exact_match=False,
+        failure_mode="contract_violation",
+        contract_status={"emoji_prefix": True, "stop_emoji": False},
+    )
+    shown = text(preview.outcome_html(wrong, previews()))
+    assert "✕ No exact match: contract violation" in shown
+    assert "✓ emoji prefix kept" in shown
+    assert "✕ stop emoji broken" in shown
+    assert "10s ago" in shown
+
+
+def test_the_difference_between_golden_and_answer_is_marked() -> None:
+    html = preview.answers_html(a_preview(model_answer="Socrates is a man", exact_match=False))
+    assert "<del>mortal</del>" in html
+    assert "<ins>" in html
+    assert "(empty)" in preview.answers_html(a_preview(model_answer=""))
+
+
+def test_statistics_show_rates_and_counts() -> None:
+    shown = text(
+        preview_stats.html(
+            previews(
+                preview_count=100,
+                preview_em_last_20=0.85,
+                preview_em_last_50=0.83,
+                preview_em_last_100=0.81,
+                regime_stats={"emoji_think": Rate(em=0.83, count=60)},
+                em_trend=[0.1, 0.5, 0.8],
+            )
+        )
+    )
+    assert "Last 20 85%" in shown
+    assert "emoji_think 83% of 60" in shown
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        training.html(live()),
+        queue.html(live(), system()),
+        hardware.html([]),
+        preview_stats.html(previews()),
+    ],
+)
+def test_every_empty_card_says_what_to_do_next(html: str) -> None:
+    assert "cr-empty" in html
+    assert "cr-note" in html
+
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+def test_no_text_of_a_run_reaches_the_page_as_markup() -> None:
+    view = live(
+        run_id=HOSTILE,
+        status="crashed",
+        current_step=1,
+        current_model_name=HOSTILE,
+        current_file=HOSTILE,
+        error_message=HOSTILE,
+        problems=[HOSTILE],
+    )
+    wrong = a_preview(
+        prompt=HOSTILE,
+        golden=HOSTILE,
+        model_answer=HOSTILE + "!",
+        example_id=HOSTILE,
+        failure_mode=HOSTILE,
+        exact_match=False,
+        contract_status={HOSTILE: False},
+    )
+    machine = MachineStatus(
+        name=HOSTILE, role="training", online=True, gpu_message=HOSTILE, problems=(HOSTILE,)
+    )
+    pages = [
+        summary.html(view),
+        training.html(view),
+        queue.html(view, system(problems=(HOSTILE,))),
+        hardware.html([machine]),
+        preview.outcome_html(wrong, previews()),
+        preview.answers_html(wrong),
+        preview_stats.html(
+            previews(preview_count=1, regime_stats={HOSTILE: Rate(em=1.0, count=1)})
+        ),
+    ]
+    assert not [html for html in pages if "<img" in html]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(45, "45s"), (200, "3m 20s"), (8100, "2h 15m"), (200_000, "2d 7h"), (None, "n/a")],
+)
+def test_durations_are_read_at_a_glance(seconds: float | None, shown: str) -> None:
+    assert kit.duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(2e-4, "2e-4"), (1.25e-5, "1.25e-5"), (0.1, "0.1"), (0.0, "0")]
+)
+def test_learning_rates_keep_their_exponent(value: float, shown: str) -> None:
+    assert kit.scientific(value) == shown
+
+
+def test_a_sparkline_leaves_a_gap_where_a_value_is_not_finite() -> None:
+    assert kit.sparkline([1.0, 2.0, float("nan"), 3.0, 4.0], "Loss").count("<polyline") == 2
+    assert kit.sparkline([1.0], "Loss") == ""
