@@ -1,0 +1,83 @@
+"""How values become the text of a log line or a status file: JSON, UTF-8, ISO 8601."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+NON_FINITE: Mapping[str, float] = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def _plain(value: object) -> object:
+    """What a NumPy or PyTorch scalar stands for."""
+    item = getattr(value, "item", None)
+    if callable(item):
+        plain: object = item()
+        if type(plain) is not type(value):
+            return plain
+    raise TypeError(f"{type(value).__name__} is nothing that JSON knows")
+
+
+_encode = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain
+).encode
+
+
+def to_json(value: object) -> str:
+    """JSON on one line. NaN and infinity, which JSON lacks, become the keys of ``NON_FINITE``.
+
+    Scalars of NumPy, PyTorch and the like are written as plain numbers. Raises ``TypeError`` or
+    ``ValueError`` for what JSON cannot hold.
+    """
+    try:
+        return _encode(value)
+    except ValueError:
+        return _encode(_finite(value))
+
+
+def _finite(value: object, depth: int = 0) -> object:
+    if depth > 100:
+        raise ValueError("nested too deeply, or contains itself")
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return value
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {key: _finite(inner, depth + 1) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(inner, depth + 1) for inner in value]
+    if value is None or isinstance(value, (str, int)):
+        return value
+    return _finite(_plain(value), depth + 1)
+
+
+def to_utf8(text: str) -> bytes:
+    """UTF-8, with U+FFFD for surrogates that lack their partner (a tokenizer can emit them)."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+def iso_timestamp(ts: datetime) -> str:
+    """ISO 8601 with milliseconds and the UTC offset, e.g. ``2025-11-22T14:30:00.000+01:00``."""
+    offset = ts.utcoffset()
+    if offset is None:
+        ts = ts.astimezone()
+    elif offset.seconds % 60:
+        ts = ts.astimezone(UTC)  # most readers know offsets of whole minutes only
+    return ts.isoformat(timespec="milliseconds")
+
+
+def parse_timestamp(text: str) -> datetime:
+    """An aware datetime from ISO 8601; without an offset it is local time.
+
+    Raises ``ValueError`` when it is no timestamp.
+    """
+    ts = datetime.fromisoformat(text)
+    try:
+        return ts if ts.utcoffset() is not None else ts.astimezone()
+    except OverflowError as error:
+        raise ValueError(f"{text} is out of range") from error

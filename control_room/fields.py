@@ -1,0 +1,190 @@
+"""What one field of a record may hold: how a value is checked, and read back from JSON."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import operator
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, dataclass, fields
+from datetime import datetime
+from typing import Any, NoReturn, SupportsFloat
+
+from control_room.encoding import NON_FINITE, parse_timestamp
+
+_LARGEST_INT = 2**63 - 1  # what a reader's 64-bit column holds
+_EXACT_TYPES: Mapping[str, type] = {"int": int, "float": float, "str": str, "bool": bool}
+_EXPECTED: Mapping[str, str] = {
+    "int": "a whole number from 0",
+    "float": "a number",
+    "str": "a text",
+    "bool": "True or False",
+    "datetime": "a datetime",
+    "Mapping[str, bool]": "a mapping of names to True or False",
+    "Sequence[float]": "a sequence of numbers",
+}
+# These mean the same in every record that has them.
+_MAY_BE_EMPTY = frozenset({"prompt", "golden", "model_answer"})
+_NOT_NEGATIVE = frozenset(
+    {
+        *("epoch", "generation_time_ms", "step_time_ms", "temperature"),
+        *("tokens_per_sec", "vram_used_gb", "vram_pct"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRule:
+    """One field's type and range. A value of exactly ``exact`` within the range needs no more."""
+
+    owner: str
+    name: str
+    kind: str  # the annotation without "| None"
+    required: bool
+    exact: type | None
+    low: Any
+    high: Any
+
+    def checked(self, value: object) -> Any:
+        """The value as the plain type of this field. Raises ``ValueError`` naming the field."""
+        if value is None:
+            self.missing()
+        try:
+            plain = _CONVERTERS[self.kind](value)
+        # RuntimeError is how PyTorch refuses to make one number of several.
+        except (TypeError, ValueError, OverflowError, RuntimeError):
+            self.refuse(value)
+        if self.exact is not None and not self.low <= plain <= self.high and plain == plain:
+            self.refuse(value)
+        return plain
+
+    def from_json(self, value: object) -> Any:
+        """The value that a log line's JSON stands for, unchecked but for ``ts``."""
+        if self.kind == "datetime":
+            try:
+                return parse_timestamp(value) if isinstance(value, str) else self.refuse(value)
+            except ValueError:
+                self.refuse(value)
+        if value == "" and self.name not in _MAY_BE_EMPTY:
+            return None
+        if self.kind == "float" and isinstance(value, str):
+            return NON_FINITE.get(value, value)
+        if self.kind == "Sequence[float]" and isinstance(value, list):
+            return [NON_FINITE.get(v, v) if isinstance(v, str) else v for v in value]
+        return value
+
+    def refuse(self, value: object) -> NoReturn:
+        """Raise ``ValueError``: what was expected of the field, and what it was given."""
+        shown = repr(value)
+        shown = shown if len(shown) <= 60 else shown[:57] + "..."
+        raise ValueError(
+            f"{self.owner}.{self.name}: expected {self._expected()}, "
+            f"got {shown} ({type(value).__name__})"
+        )
+
+    def missing(self) -> NoReturn:
+        """Raise ``ValueError``: the field must be given."""
+        raise ValueError(f"{self.owner}.{self.name} is missing: expected {self._expected()}")
+
+    def _expected(self) -> str:
+        expected = _EXPECTED[self.kind]
+        if self.kind == "float" and self.high != math.inf:
+            return f"{expected} from {self.low:g} to {self.high:g}"
+        if self.kind == "float" and self.low != -math.inf:
+            return f"{expected} from {self.low:g}"
+        if self.kind == "str" and self.low != "":
+            return f"{expected} that is not empty (leave it out when not known)"
+        return expected
+
+
+def rules_of(record_class: Any) -> dict[str, FieldRule]:
+    """The rules of a record class (a dataclass) by field name, from its annotations."""
+    rules = {}
+    for field in fields(record_class):
+        kind = str(field.type).removesuffix(" | None")
+        low, high = _range(kind, field.name)
+        rules[field.name] = FieldRule(
+            owner=record_class.__name__,
+            name=field.name,
+            kind=kind,
+            required=field.default is MISSING,
+            exact=_EXACT_TYPES.get(kind),
+            low=low,
+            high=high,
+        )
+    return rules
+
+
+def unknown_field(owner: str, name: str, known: Iterable[str]) -> NoReturn:
+    """Raise ``ValueError`` for a field that no record of this class has, naming the nearest."""
+    nearest = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {nearest[0]!r}?" if nearest else f"it has {', '.join(known)}"
+    raise ValueError(f"{owner} has no field {name!r}; {hint}")
+
+
+def _range(kind: str, name: str) -> tuple[Any, Any]:
+    """The least and the greatest value; for texts in the order of code points."""
+    if kind == "int":
+        return 0, _LARGEST_INT
+    if kind == "float":
+        return 0.0 if name in _NOT_NEGATIVE | {"confidence"} else -math.inf, (
+            1.0 if name == "confidence" else math.inf
+        )
+    if kind == "str":
+        return "" if name in _MAY_BE_EMPTY else "\0", "\U0010ffff" * 2
+    return False, True
+
+
+def _int(value: object) -> int:
+    if isinstance(value, bool):
+        raise TypeError
+    return operator.index(value)  # type: ignore[arg-type]  # what is no number raises TypeError
+
+
+def _float(value: object) -> float:
+    if isinstance(value, (bool, str, bytes)) or not isinstance(value, SupportsFloat):
+        raise TypeError
+    return float(value)
+
+
+def _bool(value: object) -> bool:
+    plain = value if isinstance(value, bool) else getattr(value, "item", lambda: None)()
+    if not isinstance(plain, bool):
+        raise TypeError
+    return plain
+
+
+def _str(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return str(value)
+
+
+def _datetime(value: object) -> datetime:
+    if not isinstance(value, datetime):
+        raise TypeError
+    return value if value.utcoffset() is not None else value.astimezone()
+
+
+def _flags(value: object) -> dict[str, bool]:
+    if not isinstance(value, Mapping):
+        raise TypeError
+    return {_str(name): _bool(flag) for name, flag in value.items()}
+
+
+def _floats(value: object) -> tuple[float, ...]:
+    plain = getattr(value, "tolist", lambda: value)()  # one call for a whole array or tensor
+    if isinstance(plain, (str, bytes, Mapping)) or not isinstance(plain, Iterable):
+        raise TypeError
+    return tuple([item if type(item) is float else _float(item) for item in plain])
+
+
+_CONVERTERS = {
+    "int": _int,
+    "float": _float,
+    "str": _str,
+    "bool": _bool,
+    "datetime": _datetime,
+    "Mapping[str, bool]": _flags,
+    "Sequence[float]": _floats,
+}

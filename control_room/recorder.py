@@ -1,0 +1,323 @@
+"""What a trainer calls: appends records to the run's logs and replaces its status file.
+
+A disk that fails never fails the training: it is warned about once, counted and tried again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+import warnings
+import weakref
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from control_room.daily_log import DailyLog
+from control_room.local_moment import LocalMoment
+from control_room.patient_log import PatientLog
+from control_room.records import (
+    MetricPoint,
+    PreviewRecord,
+    Record,
+    ThroughputSample,
+    fields_to_json_line,
+    to_json_line,
+)
+from control_room.rundir import LOG_KINDS, LogKind, RunDir
+from control_room.status_file import StatusFile
+
+_OWN_STATUS_FIELDS = ("run_id", "timestamp", "pid", "hostname", "started_at", "recorder_errors")
+_FIELDS_OF_AN_END = ("error_message", "error_type", "pause_reason")
+
+
+class RecorderWarning(UserWarning):
+    """Records or the status cannot be written at present, or were lost."""
+
+
+class Recorder:
+    """Records one run into ``run_dir``. Safe for threads and for forked and spawned processes.
+
+    A record is in its file when the call returns and outlives the process, also a killed one; with
+    ``fsync`` it outlives a loss of power. It goes to the file of the day it is written on, whatever
+    its ``ts``. Without ``run_id`` the run is named by its directory. While the disk refuses, up to
+    ``max_waiting`` records of each kind wait in memory.
+
+    As a context manager it looks after the status: "training" on entry, "crashed" when an exception
+    leaves the block (it is raised again), "paused" on Ctrl-C, "completed" at a plain end unless the
+    trainer has set another status than "training".
+
+    Methods raise ``ValueError`` for a bad field, naming it, and never ``OSError``.
+    """
+
+    def __init__(
+        self,
+        run_dir: str | os.PathLike[str] | RunDir,
+        *,
+        run_id: str | None = None,
+        fsync: bool = False,
+        max_waiting: int = 1000,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.run_dir = run_dir if isinstance(run_dir, RunDir) else RunDir(Path(run_dir))
+        self.run_id = self.run_dir.path.resolve().name or "run" if run_id is None else run_id
+        if not isinstance(self.run_id, str) or not self.run_id:
+            raise ValueError(f"run_id: expected a text that is not empty, got {run_id!r}")
+        self._options = {"fsync": fsync, "max_waiting": max_waiting, "clock": clock}
+        self._moment = LocalMoment(clock)
+        self._started_at = self._moment.text
+        self._lock = threading.RLock()  # re-entrant: a signal handler may record, too
+        self._logs = {
+            kind: PatientLog(
+                DailyLog(partial(self.run_dir.log_file, kind), fsync=fsync),
+                max_waiting=max_waiting,
+            )
+            for kind in LOG_KINDS
+        }
+        self._status = StatusFile(self.run_dir.status_file, fsync=fsync)
+        self._owns_status = False  # until it has written one: others may record previews only
+        self._status_error: OSError | None = None
+        self._trouble_since = ""
+        self._told: dict[LogKind, tuple[OSError | None, int]] = dict.fromkeys(LOG_KINDS, (None, 0))
+        self._newest_metrics: bytes | None = None
+        self._forget_when_forked()
+        self._check_directory()
+
+    def log_preview(self, record: PreviewRecord | None = None, /, **fields: Any) -> None:
+        """Append a preview, given as the record or as its fields."""
+        self._log("preview", PreviewRecord, record, fields)
+
+    def log_throughput(self, record: ThroughputSample | None = None, /, **fields: Any) -> None:
+        """Append a throughput sample, given as the record or as its fields."""
+        self._log("throughput", ThroughputSample, record, fields)
+
+    def log_metrics(self, record: MetricPoint | None = None, /, **fields: Any) -> None:
+        """Append a metric point, given as the record or as its fields."""
+        self._newest_metrics = self._log("metrics", MetricPoint, record, fields)
+
+    def update_status(self, **fields: Any) -> None:
+        """Replace the status file; what earlier updates set stays until it is set again.
+
+        ``status`` is idle, training (the default), paused, completed or crashed; ``phase`` is
+        training, saving, evaluating or previewing. The app knows ``current_step``, ``total_steps``,
+        ``epoch``, ``loss``, ``learning_rate``, ``model_name``, ``checkpoint_id``,
+        ``current_file``, ``batch_step``, ``batch_total_steps`` and more (docs/DATA.md); any other
+        name is kept as well, with any value that JSON can hold.
+        """
+        for name in _OWN_STATUS_FIELDS:
+            if name in fields:
+                raise ValueError(f"{name}: the Recorder writes this field itself; leave it out")
+        with self._lock:
+            self._status.set(
+                fields if "status" in self._status else {"status": "training"} | fields
+            )
+            if "status" in fields:
+                self._status.remove(name for name in _FIELDS_OF_AN_END if name not in fields)
+            if "current_step" in fields:
+                self._newest_metrics = None
+            self._moment.refresh()
+            self._write_status()
+
+    def mark_paused(self, reason: str | None = None) -> None:
+        """Say that the run waits. Step and loss stay."""
+        self._mark(status="paused", pause_reason=reason)
+
+    def mark_completed(self) -> None:
+        """Say that the run has done all its steps."""
+        self._mark(status="completed")
+
+    def mark_crashed(self, error: BaseException | str) -> None:
+        """Say that the run has failed, and why. Step and loss stay."""
+        is_text = isinstance(error, str)
+        name = None if is_text else type(error).__name__
+        self._mark(status="crashed", error_message=str(error) or name, error_type=name)
+
+    @property
+    def dropped(self) -> dict[LogKind, int]:
+        """How many records of each kind were lost because the disk refused them for too long."""
+        return {kind: log.dropped for kind, log in self._logs.items()}
+
+    def close(self) -> None:
+        """Write what still waits and close the files. Recording again opens them again."""
+        with self._lock:
+            for log in self._logs.values():
+                log.close(self._moment.day)
+            self._tell()
+
+    def __enter__(self) -> Self:
+        self.update_status(status="training")
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, KeyboardInterrupt):
+            self.mark_paused("interrupted")
+        elif error is not None and not (isinstance(error, SystemExit) and not error.code):
+            self.mark_crashed(error)
+        elif self._status.get("status") == '"training"':
+            self.mark_completed()
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A spawned process gets a recorder of its own, with files of its own.
+        return {"run_dir": self.run_dir, "run_id": self.run_id, **self._options}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]  # the pickle of one is a call to make one
+
+    def _log(
+        self,
+        kind: LogKind,
+        record_class: type[Record],
+        record: Record | None,
+        fields: dict[str, Any],
+    ) -> bytes:
+        with self._lock:
+            moment = self._moment
+            if moment.refresh():
+                self._look_around()
+            if record is None:
+                line = fields_to_json_line(
+                    record_class, fields, run_id=self.run_id, now=moment.text
+                )
+            elif isinstance(record, record_class) and not fields:
+                line = to_json_line(record, run_id=self.run_id, now=moment.text)
+            else:
+                raise ValueError(
+                    f"log_{kind}: expected one {record_class.__name__} or its fields by name, "
+                    f"got {type(record).__name__}{' and fields' if fields else ''}"
+                )
+            log = self._logs[kind]
+            before = log.error
+            log.append(line, moment.day)
+            if log.error is not before:
+                self._tell()
+            return line
+
+    def _mark(self, **fields: object) -> None:
+        with self._lock:
+            if self._newest_metrics is not None:  # newer than what the status says
+                point = json.loads(self._newest_metrics)
+                fields["current_step"] = point["step"]
+                if "loss" in point:
+                    fields["loss"] = point["loss"]
+            self.update_status(phase=None, **fields)
+
+    def _write_status(self) -> None:
+        more: dict[str, object] = {
+            "run_id": self.run_id,
+            "timestamp": self._moment.text,
+            "pid": os.getpid(),
+            "hostname": os.uname().nodename,
+            "started_at": self._started_at,
+        }
+        self._owns_status = True
+        if errors := self._errors():
+            more["recorder_errors"] = errors
+        try:
+            self._status.write(more)
+        except OSError as error:
+            if self._status_error is None:
+                self._warn(f"{_named(error, self._status.path)} The status shown is an old one.")
+            self._status_error = error
+        else:
+            self._status_error = None
+
+    def _errors(self) -> dict[str, object]:
+        """For the status file: what could not be written, and what is lost."""
+        failing = [
+            _named(log.error, self.run_dir.logs(kind))
+            for kind, log in self._logs.items()
+            if log.error is not None
+        ]
+        if not failing and not any(self.dropped.values()):
+            return {}
+        return {
+            "message": " ".join(failing) or "Records were lost; writing works again.",
+            "since": self._trouble_since,
+            "dropped": self.dropped,
+            "waiting": {kind: log.waiting for kind, log in self._logs.items()},
+        }
+
+    def _look_around(self) -> None:
+        """Once a second: are the files still there, and does the disk take what waits?"""
+        for kind, log in self._logs.items():
+            if log.reopen_if_replaced():
+                path = self.run_dir.log_file(kind, self._moment.day)
+                self._warn(
+                    f"{path} was removed or replaced while it was written to. A new file is begun; "
+                    "records of the last second may be lost."
+                )
+            log.retry(self._moment.day)
+        self._tell()
+        if self._status_error is not None:
+            self._write_status()
+
+    def _tell(self) -> None:
+        """Warn once of each outage, and of what it has cost when it is over."""
+        news = False
+        for kind, log in self._logs.items():
+            error, dropped = self._told[kind]
+            if log.error is error and (error is not None or log.dropped == dropped):
+                continue
+            news = True
+            self._told[kind] = (log.error, log.dropped)
+            if log.error is not None:
+                self._trouble_since = self._moment.text
+                self._warn(
+                    f"{_named(log.error, self.run_dir.logs(kind))} Training goes on; {kind} "
+                    "records wait in memory until the disk takes them; the oldest go first."
+                )
+            elif log.dropped > dropped:
+                self._warn(
+                    f"{log.dropped - dropped} {kind} records were lost: no room, or no disk."
+                )
+        if news and self._owns_status:
+            self._write_status()
+
+    def _check_directory(self) -> None:
+        path = self.run_dir.path
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if not os.access(path, os.W_OK | os.X_OK):
+                raise PermissionError(13, "no permission to write", str(path))
+        except OSError as error:
+            self._warn(f"{_named(error, path)} Nothing is recorded until that is mended.")
+
+    def _warn(self, message: str) -> None:
+        # The time makes each message new: Python shows one that repeats only once.
+        text = f"{message} [{self._moment.text}]"
+        try:
+            warnings.warn(text, RecorderWarning, stacklevel=2)
+        except RecorderWarning:  # warnings are errors here, but this must not stop the training
+            sys.stderr.write(f"RecorderWarning: {text}\n")
+
+    def _forget_when_forked(self) -> None:
+        this = weakref.ref(self)
+
+        def in_child() -> None:
+            recorder = this()
+            if recorder is not None:
+                recorder._begin_in_child()
+
+        os.register_at_fork(after_in_child=in_child)
+
+    def _begin_in_child(self) -> None:
+        """The parent's lock may be held for ever, and what waits is the parent's to write."""
+        self._lock = threading.RLock()
+        for log in self._logs.values():
+            log.forget()
+        self._owns_status = False
+
+
+def _named(error: OSError, path: Path) -> str:
+    return f"{error.filename or path}: {error.strerror or error}."
