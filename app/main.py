@@ -9,6 +9,7 @@ import streamlit as st
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "pages"
 STYLE = ROOT / "app" / "cards" / "style.css"
+ICON = ROOT / "app" / "icon.svg"  # a named icon would be fetched from the network
 
 # The live page is the front page; every other file in pages/ follows by name.
 FRONT = "live"
@@ -29,9 +30,7 @@ def page(path: Path) -> st.Page:
 
 def main() -> None:
     """Set up the frame and run the chosen page."""
-    st.set_page_config(
-        page_title="Control Room", page_icon=":material/monitor_heart:", layout="wide"
-    )
+    st.set_page_config(page_title="Control Room", page_icon=str(ICON), layout="wide")
     st.html(STYLE)
     files = sorted(PAGES.glob("[!_]*.py"), key=lambda path: (path.stem != FRONT, path.stem))
     st.navigation([page(path) for path in files], position="top").run()

@@ -60,7 +60,7 @@ def _gpu(gpu: GpuStatus, *, named: bool) -> str:
     )
     parts = [
         f'<p class="cr-note" style="margin-top:0">{escape(name)}</p>',
-        _meter("Temperature", temp_pct, temp, gpu.level),
+        _meter("Temp", temp_pct, temp, gpu.level),
         _meter("VRAM", gpu.vram_pct, _vram(gpu)),
         _meter("Utilisation", gpu.util_pct, _value(gpu, "util_pct", " %")),
         _meter("Power", power_pct, _value(gpu, "power_w", f"{watts} W")),

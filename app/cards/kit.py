@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from html import escape
+from itertools import pairwise
+from urllib.parse import quote
 
 from app.views import Level
 
@@ -31,22 +33,22 @@ def empty(title: str, what: str, next_step: str) -> str:
     )
 
 
-def rows(pairs: Iterable[tuple[str, str]]) -> str:
-    """Label and value pairs; the values are HTML already."""
+def rows(pairs: Iterable[tuple[str, str]], *, two_columns: bool = False) -> str:
+    """Label and value pairs, the values as HTML; in two columns where the card is wide enough."""
     return (
-        "<dl>"
+        ('<dl class="two">' if two_columns else "<dl>")
         + "".join(f"<dt>{escape(label)}</dt><dd>{value}</dd>" for label, value in pairs)
         + "</dl>"
     )
 
 
-def figures(items: Iterable[tuple[str, str]]) -> str:
-    """The few large numbers of a card: (label, value as HTML)."""
+def figures(items: Iterable[tuple[str, str]], *, small: bool = False) -> str:
+    """The few large numbers of a card, side by side: (label, value as HTML)."""
     cells = "".join(
         f'<div class="cr-figure"><span>{escape(label)}</span><b>{value}</b></div>'
         for label, value in items
     )
-    return f'<div class="cr-figures">{cells}</div>'
+    return f'<div class="cr-figures{" small" if small else ""}">{cells}</div>'
 
 
 def bar(pct: float | None, label: str, level: Level = "ok") -> str:
@@ -105,27 +107,50 @@ def sparkline(values: Sequence[float], label: str, ends: tuple[str, str] | None 
 
     ``ends`` are the captions under its left and right end.
     """
-    finite = [value for value in values if math.isfinite(value)]
+    shown = _thinned(values)
+    finite = [value for value in shown if math.isfinite(value)]
     if len(finite) < 2:
         return ""
     low, high = min(finite), max(finite)
     span = (high - low) or 1.0
     runs: list[list[str]] = [[]]
-    for index, value in enumerate(values):
+    for index, value in enumerate(shown):
         if math.isfinite(value):
-            x = 100 * index / (len(values) - 1)
-            runs[-1].append(f"{x:.1f},{38 - 36 * (value - low) / span:.1f}")
+            x = 200 * index / (len(shown) - 1)
+            runs[-1].append(f"{x:.0f},{39 - 38 * (value - low) / span:.1f}")
         elif runs[-1]:
             runs.append([])
-    lines = "".join(f'<polyline points="{" ".join(run)}"/>' for run in runs if run)
-    said = f"{label}: from {number(values[0], 3)} to {number(values[-1], 3)}"
+    lines = "".join(_LINE.format(" ".join(run)) for run in runs if run)
+    said = f"{label}: from {_plain(values[0])} to {_plain(values[-1])}"
     captions = "".join(f"<span>{escape(end)}</span>" for end in ends or ())
     if captions:
         captions = f'<div class="cr-sparkends">{captions}</div>'
+    # Streamlit removes <svg> from a page's HTML; as a mask it is kept and takes the theme's colour.
+    mask = f"url(&quot;data:image/svg+xml,{quote(_SVG.format(lines), safe='')}&quot;)"
     return (
-        f'<svg class="cr-spark" viewBox="0 0 100 40" preserveAspectRatio="none" role="img" '
-        f'aria-label="{escape(said)}">{lines}</svg>{captions}'
+        f'<div class="cr-spark" role="img" aria-label="{escape(said)}" '
+        f'style="-webkit-mask-image:{mask};mask-image:{mask}"></div>{captions}'
     )
+
+
+_SVG = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 200 40" preserveAspectRatio="none" '
+    'fill="none" stroke="#000" stroke-width="1.5">{}</svg>'
+)
+_LINE = '<polyline vector-effect="non-scaling-stroke" points="{}"/>'
+_MOST_POINTS = 80
+
+
+def _thinned(values: Sequence[float]) -> list[float]:
+    """At most ``_MOST_POINTS`` values: the mean of each stretch, not finite if any in it is not."""
+    if len(values) <= _MOST_POINTS:
+        return list(values)
+    edges = [round(i * len(values) / _MOST_POINTS) for i in range(_MOST_POINTS + 1)]
+    return [sum(values[a:b]) / (b - a) for a, b in pairwise(edges)]
+
+
+def _plain(value: float) -> str:
+    return f"{value:,.3f}"
 
 
 def missing(why: str | None = None) -> str:

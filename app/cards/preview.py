@@ -24,18 +24,23 @@ def draw(view: PreviewStatus) -> None:
     if latest is None:
         st.html(kit.empty(TITLE, "No preview has been logged.", _EMPTY_NEXT) + _problems(view))
         return
-    held = _held(latest)
-    st.html(outcome_html(held, view))
+    shown = _shown(latest)
+    st.html(outcome_html(shown, view))
     with st.expander("Prompt", key="preview-prompt"):
-        st.html(f'<div class="cr">{kit.text_box(escape(held.prompt))}</div>')
-    st.html(answers_html(held) + _problems(view))
+        st.html(f'<div class="cr">{kit.text_box(escape(shown.prompt))}</div>')
+    st.html(answers_html(shown) + _problems(view))
+    st.toggle("Hold this preview", key=_HOLD)
 
 
-def _held(latest: Preview) -> Preview:
-    """The preview to show: the newest, or the one on screen when "Hold" was switched on."""
-    hold = st.toggle("Hold this preview", key="preview-hold")
-    shown: Preview = st.session_state.get("preview-shown", latest) if hold else latest
-    st.session_state["preview-shown"] = shown
+_HOLD = "preview-hold"
+_SHOWN = "preview-shown"
+
+
+def _shown(latest: Preview) -> Preview:
+    """The newest preview, or the one that was on screen when "Hold" was switched on."""
+    hold = st.session_state.get(_HOLD, False)
+    shown: Preview = st.session_state.get(_SHOWN, latest) if hold else latest
+    st.session_state[_SHOWN] = shown
     return shown
 
 
@@ -70,15 +75,14 @@ def answers_html(preview: Preview) -> str:
         f"<div>{kit.heading('Golden answer')}{kit.text_box(diff.golden_html)}</div>",
         f"<div>{kit.heading('Model answer')}{kit.text_box(answer)}</div></div>",
         kit.note(_legend(preview, compared=diff.compared)),
-        kit.rows(
+        kit.figures(
             [
                 ("CE", kit.number(preview.ce, 3)),
-                (
-                    "Tokens, prompt → answer",
-                    f"{kit.number(preview.prompt_tokens)} → {kit.number(preview.model_tokens)}",
-                ),
+                ("Prompt tokens", kit.number(preview.prompt_tokens)),
+                ("Answer tokens", kit.number(preview.model_tokens)),
                 ("Generation time", kit.number(preview.generation_time_ms, 0, "ms")),
-            ]
+            ],
+            small=True,
         ),
         "</div>",
     ]

@@ -34,21 +34,22 @@ def html(live: LiveStatus, system: SystemStatus) -> str:
         )
     file = kit.missing() if live.current_file is None else escape(live.current_file)
     dataset = kit.missing() if live.dataset_id is None else escape(live.dataset_id)
-    pairs = [("File", file), ("Dataset", dataset), ("Batch", _batch(live))]
     high, normal, low = (kit.number(count) for count in counts)
     return kit.card(
         TITLE,
-        kit.rows(pairs),
+        kit.rows([("File", file), ("Dataset", dataset), ("Batch", _batch(live))]),
         kit.bar(_batch_pct(live), "Current file"),
-        kit.heading("Files waiting"),
-        kit.rows([("High", high), ("Normal", normal), ("Low", low)]),
-        kit.heading("Time left"),
-        kit.rows(
+        kit.figures(
             [
-                ("Current file", escape(kit.duration(live.eta_current_file_s))),
+                ("High", high),
+                ("Normal", normal),
+                ("Low", low),
+                ("This file", escape(kit.duration(live.eta_current_file_s))),
                 ("All steps", escape(kit.duration(live.eta_overall_s))),
-            ]
+            ],
+            small=True,
         ),
+        kit.note("High, normal and low: files that wait. This file, all steps: time left."),
         kit.problems(system.problems),
     )
 

@@ -50,7 +50,8 @@ def html(view: LiveStatus) -> str:
                 ("Gradient norm", kit.number(view.grad_norm, 3)),
                 ("Tokens/s, average", kit.number(view.tokens_per_sec_avg)),
                 ("Tokens/s, baseline", kit.number(view.tokens_per_sec_baseline)),
-            ]
+            ],
+            two_columns=True,
         ),
         _sparkline(view),
         _segments(view),
