@@ -4,8 +4,8 @@ Importing this package pulls in the standard library only. ``control_room.histor
 ``history`` extra and says so when it is missing.
 """
 
-from control_room.records import MetricPoint, PreviewRecord, ThroughputSample
 from control_room.recorder import Recorder
+from control_room.records import MetricPoint, PreviewRecord, ThroughputSample
 from control_room.rundir import RunDir
 
 __all__ = ["MetricPoint", "PreviewRecord", "Recorder", "RunDir", "ThroughputSample"]

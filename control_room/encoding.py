@@ -7,11 +7,15 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+encode_text = json.encoder.encode_basestring  # a string as JSON, the quickest way there is
+
 NON_FINITE: Mapping[str, float] = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
 def _plain(value: object) -> object:
-    """What a NumPy or PyTorch scalar stands for."""
+    """What a NumPy or PyTorch scalar or a datetime stands for."""
+    if isinstance(value, datetime):
+        return iso_timestamp(value)
     item = getattr(value, "item", None)
     if callable(item):
         plain: object = item()

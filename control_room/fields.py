@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import operator
 from collections.abc import Iterable, Mapping
@@ -117,6 +116,8 @@ def rules_of(record_class: Any) -> dict[str, FieldRule]:
 
 def unknown_field(owner: str, name: str, known: Iterable[str]) -> NoReturn:
     """Raise ``ValueError`` for a field that no record of this class has, naming the nearest."""
+    import difflib  # takes a millisecond to load, which only a mistake should cost
+
     nearest = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {nearest[0]!r}?" if nearest else f"it has {', '.join(known)}"
     raise ValueError(f"{owner} has no field {name!r}; {hint}")
@@ -169,7 +170,10 @@ def _datetime(value: object) -> datetime:
 def _flags(value: object) -> dict[str, bool]:
     if not isinstance(value, Mapping):
         raise TypeError
-    return {_str(name): _bool(flag) for name, flag in value.items()}
+    for name, flag in value.items():
+        if type(name) is not str or type(flag) is not bool:
+            return {_str(name): _bool(flag) for name, flag in value.items()}
+    return dict(value)
 
 
 def _floats(value: object) -> tuple[float, ...]:

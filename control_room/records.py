@@ -6,14 +6,14 @@ A record checks itself: a bad field raises ``ValueError`` naming the class and t
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from operator import attrgetter
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
-from control_room.encoding import iso_timestamp, to_json, to_utf8
+from control_room.encoding import encode_text, to_json, to_utf8
 from control_room.fields import FieldRule, rules_of, unknown_field
 
 
@@ -28,12 +28,12 @@ class Record:
     null_when_unknown: ClassVar[frozenset[str]] = frozenset()  # other fields are left out
 
     def __post_init__(self) -> None:
-        for name, (exact, low, high, rule) in _plan(type(self)).checks.items():
-            value = getattr(self, name)
+        plan = _PLANS[type(self)]
+        for (exact, low, high, rule), value in zip(plan.checks, plan.values_of(self), strict=True):
             if type(value) is exact and low <= value <= high:
                 continue
             if value is not None or rule.required:
-                object.__setattr__(self, name, rule.checked(value))
+                object.__setattr__(self, rule.name, rule.checked(value))
 
     @classmethod
     def from_mapping(cls, line: Mapping[str, object]) -> Self:
@@ -43,12 +43,12 @@ class Record:
         offset: local time) and must be there. Raises ``ValueError`` naming the field.
         """
         found: dict[str, Any] = {}
-        for name, (_, _, _, rule) in _plan(cls).checks.items():
+        for name, column in _PLANS[cls].columns.items():
             value = line.get(name)
             if value is not None:
-                found[name] = rule.from_json(value)
-            elif rule.required or name == "ts":
-                rule.missing()
+                found[name] = column.rule.from_json(value)
+            elif column.rule.required or name == "ts":
+                column.rule.missing()
         return cls(**found)
 
 
@@ -131,10 +131,8 @@ def to_json_line(record: Record, *, run_id: str, now: str) -> bytes:
     ``run_id`` and ``now`` (an :func:`iso_timestamp`) fill in what the record leaves open. NaN and
     infinity become the strings "NaN", "Infinity" and "-Infinity", as JSON has no such numbers.
     """
-    plan = _plan(type(record))
-    values = zip(plan.checks, plan.values_of(record), strict=True)
-    line = plan.blank | {name: value for name, value in values if value is not None}
-    return _finish(line, run_id, now)
+    plan = _PLANS[type(record)]
+    return plan.line(zip(plan.columns, plan.values_of(record), strict=True), run_id, now)
 
 
 def fields_to_json_line(
@@ -144,21 +142,7 @@ def fields_to_json_line(
 
     Raises ``ValueError`` naming the field when one is unknown, missing or bad.
     """
-    plan = _plan(record_class)
-    line = plan.blank.copy()
-    for name, value in fields.items():
-        check = plan.checks.get(name)
-        if check is None:
-            unknown_field(record_class.__name__, name, plan.checks)
-        exact, low, high, rule = check
-        if type(value) is exact and low <= value <= high:
-            line[name] = value
-        elif value is not None:
-            line[name] = rule.checked(value)
-    for rule in plan.required:
-        if line[rule.name] is None:
-            rule.missing()
-    return _finish(line, run_id, now)
+    return _PLANS[record_class].line(fields.items(), run_id, now)
 
 
 def parse_line(record_class: type[AnyRecord], line: bytes) -> AnyRecord:
@@ -187,33 +171,88 @@ def after_torn_line(line: bytes) -> bytes:
     return line[max(0, line.rfind(b'{"ts":"')) :]
 
 
-def _finish(line: dict[str, Any], run_id: str, now: str) -> bytes:
-    ts = line["ts"]
-    line["ts"] = now if ts is None else iso_timestamp(ts)
-    if "run_id" not in line:
-        line["run_id"] = run_id
-    return to_utf8(to_json(line) + "\n")
+class _Column(NamedTuple):
+    """One field's place in a line, and its rule laid out for speed."""
+
+    exact: type | None
+    low: Any
+    high: Any
+    encode: Callable[[Any], str]  # for a value of exactly that type between low and high
+    place: int
+    key: str
+    rule: FieldRule
 
 
-class _Plan(NamedTuple):
-    """A record class, prepared for being checked and written many times."""
+class _Plan:
+    """A record class, prepared for checking and writing many records."""
 
-    checks: dict[str, tuple[type | None, Any, Any, FieldRule]]
-    required: tuple[FieldRule, ...]
-    values_of: Callable[[Record], tuple[Any, ...]]
-    blank: dict[str, Any]  # a line with nothing known
+    def __init__(self, record_class: type[Record]) -> None:
+        rules = rules_of(record_class)
+        self.columns = {name: _column(rule, i) for i, (name, rule) in enumerate(rules.items())}
+        self.checks = [(c.exact, c.low, c.high, c.rule) for c in self.columns.values()]
+        self.values_of: Callable[[Record], tuple[Any, ...]] = attrgetter(*rules)
+        self._owner = record_class.__name__
+        self._required = [column for column in self.columns.values() if column.rule.required]
+        self._blank = [
+            column.key + "null" if name in record_class.null_when_unknown else ""
+            for name, column in self.columns.items()
+        ]
+
+    def line(self, fields: Iterable[tuple[str, Any]], run_id: str, now: str) -> bytes:
+        """The line of these fields, which are checked, in the order of their definition."""
+        columns = self.columns
+        parts = self._blank.copy()
+        for name, value in fields:
+            if value is None:
+                continue
+            try:
+                exact, low, high, encode, place, key, rule = columns[name]
+            except KeyError:
+                unknown_field(self._owner, name, columns)
+            if type(value) is exact and low <= value <= high:
+                parts[place] = key + encode(value)
+            else:
+                plain = rule.checked(value)
+                parts[place] = key + (to_json(plain) if exact is float else encode(plain))
+        for column in self._required:
+            if not parts[column.place]:
+                column.rule.missing()
+        for name, text in (("ts", now), ("run_id", run_id)):
+            column = columns[name]
+            if not parts[column.place]:
+                parts[column.place] = column.key + encode_text(text)
+        return to_utf8("{" + "".join(parts) + "}\n")
 
 
-def _make_plan(record_class: type[Record]) -> _Plan:
-    rules = rules_of(record_class)
-    required = tuple(rule for rule in rules.values() if rule.required)
-    always = {"ts", *(rule.name for rule in required), *record_class.null_when_unknown}
-    return _Plan(
-        {name: (rule.exact, rule.low, rule.high, rule) for name, rule in rules.items()},
-        required,
-        attrgetter(*rules),
-        {name: None for name in rules if name in always},
-    )
+def _column(rule: FieldRule, place: int) -> _Column:
+    low, high = rule.low, rule.high
+    if rule.kind == "float":  # infinity, which JSON lacks, takes the slow way
+        low, high = max(low, -sys.float_info.max), min(high, sys.float_info.max)
+    key = f'{"," if place else ""}"{rule.name}":'
+    return _Column(rule.exact, low, high, _ENCODERS.get(rule.kind, to_json), place, key, rule)
 
 
-_plan: Callable[[type[Record]], _Plan] = cache(_make_plan)
+def _encode_flags(flags: Mapping[str, bool]) -> str:
+    pairs = [f"{encode_text(name)}:{_TRUE_OR_FALSE[flag]}" for name, flag in flags.items()]
+    return f"{{{','.join(pairs)}}}"
+
+
+_TRUE_OR_FALSE = {True: "true", False: "false"}
+_ENCODERS: Mapping[str, Callable[[Any], str]] = {
+    "int": int.__repr__,
+    "float": float.__repr__,
+    "str": encode_text,
+    "bool": _TRUE_OR_FALSE.__getitem__,
+    "Mapping[str, bool]": _encode_flags,
+}
+
+
+class _Plans(dict[type[Record], _Plan]):
+    """Made when a class is first met."""
+
+    def __missing__(self, record_class: type[Record]) -> _Plan:
+        plan = self[record_class] = _Plan(record_class)
+        return plan
+
+
+_PLANS = _Plans()
