@@ -75,6 +75,9 @@ class DailyLog:
         if file is not None:
             file.close()
 
+    def __del__(self) -> None:
+        self.close()  # a recorder that nobody closes is no leak to be warned about
+
     def _open(self, day: date) -> io.FileIO:
         self.close()
         path = self._path_of(day)

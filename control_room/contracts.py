@@ -1,0 +1,182 @@
+"""What a regime asks of an answer's form, as data: named checks that also take the form off.
+
+A user adds a regime by adding an entry; see :func:`contracts_from`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
+
+_VARIATION_SELECTOR = "\ufe0f"  # some tokenizers write it behind an emoji, some leave it out
+
+
+class Check(Protocol):
+    """One part of a contract."""
+
+    def status(self, answer: str) -> dict[str, bool]:
+        """Which named demands the answer meets."""
+
+    def strip(self, answer: str) -> str:
+        """The answer without this part of the form, as far as it is there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrefixRepeat:
+    """The answer starts with one of the symbols, that one repeated within the limits."""
+
+    name: str
+    symbols: tuple[str, ...]
+    min_repeats: int
+    max_repeats: int
+
+    def status(self, answer: str) -> dict[str, bool]:
+        repeats, _ = self._leading(answer.lstrip())
+        return {self.name: self.min_repeats <= repeats <= self.max_repeats}
+
+    def strip(self, answer: str) -> str:
+        answer = answer.lstrip()
+        return answer[self._leading(answer)[1] :].lstrip()
+
+    def _leading(self, text: str) -> tuple[int, int]:
+        """How often the first symbol is repeated, and where the repeats end."""
+        for symbol in map(_bare, self.symbols):
+            repeats = position = 0
+            while text.startswith(symbol, position):
+                repeats += 1
+                position += len(symbol)
+                position += text.startswith(_VARIATION_SELECTOR, position)
+            if repeats:
+                return repeats, position
+        return 0, 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuffixRepeat:
+    """The answer ends with one of the symbols, that one repeated within the limits."""
+
+    name: str
+    symbols: tuple[str, ...]
+    min_repeats: int
+    max_repeats: int
+
+    def status(self, answer: str) -> dict[str, bool]:
+        repeats, _ = self._trailing(answer.rstrip())
+        return {self.name: self.min_repeats <= repeats <= self.max_repeats}
+
+    def strip(self, answer: str) -> str:
+        answer = answer.rstrip()
+        return answer[: self._trailing(answer)[1]].rstrip()
+
+    def _trailing(self, text: str) -> tuple[int, int]:
+        """How often the last symbol is repeated, and where the repeats begin."""
+        for symbol in map(_bare, self.symbols):
+            repeats, position = 0, len(text)
+            while True:
+                end = position - text.endswith(_VARIATION_SELECTOR, 0, position)
+                if not text.endswith(symbol, 0, end):
+                    break
+                repeats += 1
+                position = end - len(symbol)
+            if repeats:
+                return repeats, position
+        return 0, len(text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delimiters:
+    """The answer stands between two markers; what is outside of them does not count."""
+
+    start: str
+    end: str
+    start_name: str = "answer_start"
+    end_name: str = "answer_end"
+
+    def status(self, answer: str) -> dict[str, bool]:
+        _, start, rest = answer.partition(self.start)
+        return {self.start_name: bool(start), self.end_name: self.end in (rest or answer)}
+
+    def strip(self, answer: str) -> str:
+        before, start, rest = answer.partition(self.start)
+        return (rest if start else before).partition(self.end)[0].strip()
+
+
+Contracts = Mapping[str, Sequence[Check]]
+
+DEFAULT_CONTRACTS: Contracts = {
+    "emoji_think": (
+        PrefixRepeat(
+            name="emoji_prefix",
+            symbols=("🤔", "💭", "🧠", "💡", "🎯", "🔍", "🤨", "🧐", "⚡", "✨"),
+            min_repeats=2,
+            max_repeats=8,
+        ),
+        SuffixRepeat(
+            name="stop_emoji",
+            symbols=("🛑", "⛔", "🚫", "❌", "🔴", "⏹️", "🔚", "✋", "🚦", "🛡️"),
+            min_repeats=2,
+            max_repeats=4,
+        ),
+    ),
+    "regime3": (Delimiters(start="<<ANS_START>>", end="<<ANS_END>>"),),
+    "plain_sft": (),
+}
+
+_KINDS: Mapping[str, type[PrefixRepeat] | type[SuffixRepeat] | type[Delimiters]] = {
+    "prefix_repeat": PrefixRepeat,
+    "suffix_repeat": SuffixRepeat,
+    "delimiters": Delimiters,
+}
+
+
+def contracts_from(settings: Mapping[str, Sequence[Mapping[str, Any]]]) -> Contracts:
+    """The default contracts with those of the settings added or put in their place.
+
+    A regime maps to its checks, each a table of a class's fields and its ``check``:
+    ``{"check": "prefix_repeat", "name": "bullet", "symbols": ["*"], "min_repeats": 1,
+    "max_repeats": 1}``; the others are ``suffix_repeat`` and ``delimiters``. Raises ``ValueError``
+    naming the regime and what is wrong.
+    """
+    added = {
+        regime: tuple(_check_from(f"contract of {regime}", check) for check in checks)
+        for regime, checks in settings.items()
+    }
+    return {**DEFAULT_CONTRACTS, **added}
+
+
+def _check_from(where: str, settings: Mapping[str, Any]) -> Check:
+    given = dict(settings)
+    kind = given.pop("check", None)
+    check_class = _KINDS.get(str(kind))
+    if check_class is None:
+        raise ValueError(f"{where}: check = {kind!r} is none of {', '.join(_KINDS)}")
+    for name, value in given.items():
+        kinds = {field.name: str(field.type) for field in fields(check_class)}
+        if name not in kinds:
+            raise ValueError(f"{where}: {kind} has no {name!r}; it has {', '.join(kinds)}")
+        given[name] = _setting(f"{where}: {name}", kinds[name], value)
+    try:
+        return check_class(**given)
+    except TypeError as error:
+        raise ValueError(f"{where}: {kind} is incomplete: {error}") from None
+
+
+def _setting(where: str, kind: str, value: object) -> object:
+    if kind == "int":
+        if type(value) is int and value >= 0:
+            return value
+        raise ValueError(f"{where} = {value!r}: expected a whole number from 0")
+    if kind == "str":
+        if isinstance(value, str) and value:
+            return value
+        raise ValueError(f"{where} = {value!r}: expected a text that is not empty")
+    if isinstance(value, (list, tuple)) and value:
+        texts = tuple(text for text in value if isinstance(text, str) and _bare(text))
+        if len(texts) == len(value):
+            return texts
+    raise ValueError(f"{where} = {value!r}: expected a list of texts, none of them empty")
+
+
+def _bare(symbol: str) -> str:
+    return symbol.replace(_VARIATION_SELECTOR, "")
