@@ -33,7 +33,7 @@ def _machine(machine: MachineStatus) -> str:
     parts = [kit.heading(f"{machine.name} ({machine.role})")]
     parts += [_gpu(gpu, named=len(machine.gpus) > 1) for gpu in machine.gpus]
     if machine.gpu_message is not None and not machine.gpus:
-        parts.append(f'<p class="cr-empty">{escape(machine.gpu_message)}</p>')
+        parts.append(kit.note(machine.gpu_message))
     parts += [
         _meter("CPU", machine.cpu_pct, kit.number(machine.cpu_pct, 0, "%")),
         _meter("RAM", machine.ram_pct, _of_gb(machine.ram_used_gb, machine.ram_total_gb)),

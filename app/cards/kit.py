@@ -129,7 +129,7 @@ def sparkline(values: Sequence[float], label: str, ends: tuple[str, str] | None 
     mask = f"url(&quot;data:image/svg+xml,{quote(_SVG.format(lines), safe='')}&quot;)"
     return (
         f'<div class="cr-spark" role="img" aria-label="{escape(said)}" '
-        f'style="-webkit-mask-image:{mask};mask-image:{mask}"></div>{captions}'
+        f'style="--cr-line-mask:{mask}"></div>{captions}'
     )
 
 
