@@ -1,0 +1,96 @@
+"""What is worked out from the steps of one session: trend, average, speed, time left.
+
+A new segment starts afresh, so that a resumed run is not judged by its earlier life.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+from collectors.known_values import KnownValues
+from collectors.trends import LossHistory, Pace, SpeedHistory, throughput_trend
+
+_TOLD_HOLDS_S = 300.0  # a trainer's own figure stands this long after it stopped telling it
+
+SpeedSource = Literal["status", "metrics", "throughput"]
+_RANK: dict[SpeedSource, int] = {"status": 0, "metrics": 1, "throughput": 2}
+
+
+class Session:
+    """The history of one segment. Times are epoch seconds."""
+
+    def __init__(self, *, max_gap_s: float, degraded_ratio: float, excellent_ratio: float) -> None:
+        self._max_gap_s = max_gap_s
+        self._degraded_ratio = degraded_ratio
+        self._excellent_ratio = excellent_ratio
+        self.restart()
+
+    def restart(self) -> None:
+        self.losses = LossHistory()
+        self.speeds = SpeedHistory()
+        self.pace = Pace(max_gap_s=self._max_gap_s)
+        self.val_train_gap: float | None = None
+        self._speed_source: SpeedSource = "status"
+
+    def add_speed(self, source: SpeedSource, step: int, tokens_per_sec: float) -> None:
+        """Note a speed. Once a better source speaks, the others are not mixed in."""
+        if _RANK[source] < _RANK[self._speed_source]:
+            return
+        if source != self._speed_source:
+            self._speed_source, self.speeds = source, SpeedHistory()
+        self.speeds.add(step, tokens_per_sec)
+
+    def add_val_loss(self, val_loss: float) -> None:
+        """Compare a validation loss with the training loss of the same time."""
+        if self.losses.streaming_ce is not None and math.isfinite(val_loss):
+            self.val_train_gap = val_loss - self.losses.streaming_ce
+
+    def derive(self, known: KnownValues) -> dict[str, Any]:
+        """The fields that the trainer does not tell, or told long before the rest."""
+        newest_at = max(known.times().values(), default=0.0)
+        trend = self.losses.trend if self.losses.streaming_ce is not None else None
+        candidates: dict[str, Any] = {
+            "streaming_ce": self.losses.streaming_ce,
+            "loss_trend": trend,
+            "loss_variance": self.losses.variance,
+            "val_train_gap": self.val_train_gap,
+            "tokens_per_sec_avg": self.speeds.average,
+            "tokens_per_sec_baseline": self.speeds.baseline,
+        }
+        derived = {
+            name: value
+            for name, value in candidates.items()
+            if value is not None and not _holds(known, name, newest_at)
+        }
+        if not _holds(known, "throughput_trend", newest_at):
+            speed_trend = self._throughput_trend(known, derived)
+            if speed_trend is not None:
+                derived["throughput_trend"] = speed_trend
+        return derived
+
+    def eta_s(self, known: KnownValues, done: str, total: str) -> float | None:
+        """Seconds from the field ``done`` to the field ``total`` at this session's pace."""
+        reached, goal = known.get(done), known.get(total)
+        if reached is None or not goal or reached > goal:
+            return None
+        return self.pace.eta_s(goal - reached)
+
+    def _throughput_trend(self, known: KnownValues, derived: dict[str, Any]) -> str | None:
+        speed = derived.get("tokens_per_sec_avg", known.get("tokens_per_sec_avg"))
+        baseline = derived.get("tokens_per_sec_baseline", known.get("tokens_per_sec_baseline"))
+        if speed is None or baseline is None:
+            return None
+        return throughput_trend(
+            speed,
+            baseline,
+            degraded_ratio=self._degraded_ratio,
+            excellent_ratio=self._excellent_ratio,
+        )
+
+
+def _holds(known: KnownValues, name: str, newest_at: float) -> bool:
+    told_at = known.seen_at(name)
+    if told_at is None or known.get(name) == "unknown":
+        return False
+    return newest_at - told_at <= _TOLD_HOLDS_S
