@@ -1,4 +1,4 @@
-"""A run's training state, from its status file, control state and recent metric points.
+"""A run's training state, from its status file, control state and logs.
 
 The status file is replaced as a whole, and each kind of update fills only part of it. The reading
 keeps the last known value of each field, and ``seen_at`` tells when it was last written.
@@ -6,73 +6,268 @@ keeps the last known value of each field, and ``seen_at`` tells when it was last
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+import math
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
 
-RunStatus = Literal["idle", "training", "paused", "completed", "crashed"]
-LossTrend = Literal["improving", "stable", "rising", "unknown"]
-ThroughputTrend = Literal["normal", "degraded", "excellent"]
-Phase = Literal["training", "saving", "evaluating", "previewing"]
+from collectors.json_file import JsonFile
+from collectors.liveness import LivenessPolicy, ProcessWatch, SignsOfLife, judge
+from collectors.run_logs import RunLogs
+from collectors.run_state import ETAS, RunState
+from collectors.session import Session
+from collectors.status_file import StatusWrite, parse_status, says_paused
+from collectors.training_reading import (
+    Liveness,
+    LossTrend,
+    Phase,
+    RunStatus,
+    ThroughputTrend,
+    TrainingReading,
+)
+from control_room.rundir import RunDir
+
+__all__ = [
+    "Liveness",
+    "LivenessPolicy",
+    "LossTrend",
+    "Phase",
+    "RunStatus",
+    "ThroughputTrend",
+    "TrainingReading",
+    "TrainingWatch",
+]
+
+_MAX_READ_GAP_S = 30.0  # after a longer one it is not known what happened when
+_PAUSE_HOLDS_S = 60.0  # a run that still writes its status this long after a pause goes on
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Liveness:
-    """Is the trainer still writing? Silence alone never means "crashed"."""
+class TrainingWatch:
+    """Reads one run again and again; remembers what a single write of the status leaves out.
 
-    state: Literal["live", "stalled", "ended", "unknown"]
-    silent_s: float | None  # since the newest sign of life; None when there never was one
-    patience_s: float | None  # how much silence this phase is allowed
-    reason: str | None = None  # for a person, when stalled
+    Nothing is ever written. Not safe for threads: one sampler asks.
+    """
+
+    def __init__(
+        self,
+        run: RunDir,
+        policy: LivenessPolicy | None = None,
+        *,
+        degraded_ratio: float = 0.8,
+        excellent_ratio: float = 1.1,
+        hostname: str | None = None,
+    ) -> None:
+        """The ratios are of the session's median tokens per second.
+
+        ``hostname`` is this machine's name as a trainer on it writes it; None asks the system.
+        """
+        self._run = run
+        self._policy = policy or LivenessPolicy()
+        self._status_file = JsonFile(run.status_file)
+        self._control_file = JsonFile(run.control_state_file)
+        self._logs = RunLogs(run)
+        self._process = ProcessWatch(hostname)
+        self._signs = SignsOfLife(self._policy)
+        self._state = RunState(
+            Session(
+                max_gap_s=self._policy.longest_s,
+                degraded_ratio=degraded_ratio,
+                excellent_ratio=excellent_ratio,
+            )
+        )
+        self._status_clock, self._point_clock, self._sample_clock = _Clock(), _Clock(), _Clock()
+        self._read_at: float | None = None
+        self._status_mtime: float | None = None
+        self._control_mtime = -math.inf
+        self._control_paused: bool | None = None
+
+    def read(self, now: float) -> TrainingReading:
+        """Look at everything that changed since the last call. ``now`` is in epoch seconds.
+
+        Never raises for what is in the run directory: ``problems`` tells what is wrong with it.
+        """
+        if self._read_at is not None and not 0 <= now - self._read_at <= _MAX_READ_GAP_S:
+            self._signs.interrupt()
+        write, problems = self._look_at_status(now)
+        problems += self._look_at_control(now)
+        problems += self._look_at_logs(now)
+        at = self._state.updated_at
+        if write is not None and at is not None and self._state.take_status_steps(write, at):
+            self._signs.restart()
+        status = self._status()
+        if status != "training":
+            self._state.session.pace.interrupt()
+        if status != "training" or self._state.phase not in (None, "training"):
+            self._signs.interrupt()
+        self._read_at = now
+        return self._reading(status, now, problems + self._doubts(now))
+
+    def _look_at_status(self, now: float) -> tuple[StatusWrite | None, list[str]]:
+        """The write when it is new, and what is wrong with it or the newest one before."""
+        look = self._status_file.look(now)
+        if look.mtime is None and look.problem is None:
+            return None, [self._why_no_status()]
+        write = None
+        if look.data is not None and look.mtime is not None:
+            write = parse_status(look.data)
+            self._state.take_status(
+                write, self._status_clock.read(write.written_at, now, look.mtime)
+            )
+        if look.mtime is not None and look.mtime != self._status_mtime:
+            at, updated_at = look.mtime, self._state.updated_at
+            if self._status_mtime is None and updated_at is not None:
+                at = min(at, updated_at)  # a copied directory is as old as its content
+            self._saw_sign(at, now)
+            self._status_mtime = look.mtime
+        return write, [] if look.problem is None else [look.problem]
+
+    def _why_no_status(self) -> str:
+        path = self._status_file.path
+        if self._state.write is not None:
+            return f"{path} was removed: the last known values are shown."
+        if not self._run.path.is_dir():
+            return (
+                f"{self._run.path} is not there, or no directory: create it, or set run_dir to "
+                "the directory that the trainer writes to."
+            )
+        return f"{path} is not there yet: it appears when a trainer records into this directory."
+
+    def _look_at_control(self, now: float) -> list[str]:
+        look = self._control_file.look(now)
+        if look.mtime is None:
+            self._control_paused = None
+        elif look.data is not None:
+            self._control_paused = says_paused(look.data)
+            self._control_mtime = look.mtime
+        return [] if look.problem is None else [look.problem]
+
+    def _look_at_logs(self, now: float) -> list[str]:
+        news = self._logs.look(now)
+        if news.was_replaced:
+            self._state.forget_steps()
+        before: float | None = None
+        for point in news.points:
+            at = self._point_clock.read(point.ts, now)
+            begins = self._state.take_point(point, at)
+            if begins:
+                self._signs.restart()
+            elif self._read_at is None and before is not None and at > before:
+                self._signs.interval(at - before)
+            before = at
+        if news.was_cut:
+            self._state.segments.forget_start()
+        for sample in news.samples:
+            self._state.take_sample(sample, self._sample_clock.read(sample.ts, now))
+        if news.wrote_at is not None:
+            self._saw_sign(news.wrote_at, now)
+        return list(news.problems)
+
+    def _saw_sign(self, at: float, now: float) -> None:
+        """Something was written. Where that was watched, only this machine's clock counts."""
+        earliest = -math.inf if self._read_at is None else self._read_at
+        self._signs.saw(min(now, max(at, earliest)))
+
+    def _status(self) -> RunStatus | None:
+        told = self._state.status
+        if self._control_paused and told in (None, "training"):
+            mtime = self._status_mtime
+            if mtime is None or mtime - self._control_mtime <= _PAUSE_HOLDS_S:
+                return "paused"
+        return told
+
+    def _doubts(self, now: float) -> list[str]:
+        """What is readable and yet wrong."""
+        doubts = []
+        path, write = self._status_file.path, self._state.write
+        if write is not None:
+            doubts += [f"{path}: {problem}" for problem in write.problems]
+            if write.recorder_trouble:
+                doubts.append(
+                    f"{path}: the trainer cannot record: {write.recorder_trouble} Look at the "
+                    "disk of the run directory."
+                )
+        if (clash := self._state.segments.clash(now)) is not None:
+            doubts.append(f"{self._run.path}: {clash}")
+        if (divergence := self._state.divergence()) is not None:
+            source = self._run.logs("metrics") if self._state.has_points else path
+            doubts.append(f"{source}: {divergence}")
+        return doubts
+
+    def _reading(
+        self, status: RunStatus | None, now: float, problems: list[str]
+    ) -> TrainingReading:
+        state, write = self._state, self._state.write
+        phase = state.phase if status == "training" else None
+        step = state.known.get("current_step")
+        liveness = judge(status, phase, step, self._signs, self._policy, now)
+        error_message = None if write is None else write.error_message
+        if self._has_ended(status, liveness, now) and write is not None:
+            status, pid = "crashed", write.writer.pid
+            error_message = error_message or f"the process (pid {pid}) ended without saying so"
+            reason = f"the process (pid {pid}) no longer exists"
+            liveness = replace(liveness, state="ended", reason=reason)
+        values, derived = self._values(is_going_on=status == "training" and not liveness.reason)
+        return TrainingReading(
+            run_id=(write.writer.run_id if write else None) or self._run.path.resolve().name,
+            status=status,
+            liveness=liveness,
+            phase=phase,
+            error_message=error_message,
+            error_type=None if write is None else write.error_type,
+            updated_at=state.updated_at,
+            seen_at=state.known.times(),
+            derived=derived,
+            recent_losses=state.session.losses.recent,
+            segment_start_step=state.segments.start_step,
+            segment_count=state.segments.count,
+            problems=tuple(problems),
+            raw_status={} if write is None else write.raw,
+            **values,
+        )
+
+    def _values(self, *, is_going_on: bool) -> tuple[dict[str, Any], frozenset[str]]:
+        """The fields of the reading that the trainer tells or that follow from them; which do."""
+        state = self._state
+        computed = state.session.derive(state.known)
+        derived = set(computed)
+        if state.speed_is_computed:
+            derived.add("tokens_per_sec")
+        values = {**state.known.values(), **computed}
+        for name in ETAS:
+            values.pop(name, None)
+        if is_going_on:
+            told = {} if state.write is None else state.write.values
+            etas = state.etas()
+            values |= etas
+            derived |= {name for name in ETAS if etas[name] is not None and name not in told}
+        return values, frozenset(derived)
+
+    def _has_ended(self, status: RunStatus | None, liveness: Liveness, now: float) -> bool:
+        """Whether a run that says "training" is proven to be over."""
+        write, silent_s, patience_s = self._state.write, liveness.silent_s, liveness.patience_s
+        if status != "training" or write is None or silent_s is None or patience_s is None:
+            return False
+        return self._process.is_gone(
+            write.writer, silent_s=silent_s, patience_s=patience_s, now=now
+        )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingReading:
-    """One look at a run. Every value may be None: not known is never 0."""
+class _Clock:
+    """The times of one source, in the order it told them: no later than now, never back.
 
-    run_id: str
-    status: RunStatus | None
-    liveness: Liveness
-    phase: Phase | None = None
-    model_name: str | None = None
-    checkpoint_id: str | None = None
-    current_step: int | None = None
-    total_steps: int | None = None
-    epoch: float | None = None
-    loss: float | None = None
-    streaming_ce: float | None = None  # exponential moving average of the loss
-    loss_trend: LossTrend | None = None
-    loss_variance: float | None = None
-    learning_rate: float | None = None
-    grad_norm: float | None = None
-    val_loss: float | None = None
-    val_train_gap: float | None = None
-    tokens_per_sec: float | None = None
-    tokens_per_sec_avg: float | None = None
-    tokens_per_sec_baseline: float | None = None
-    throughput_trend: ThroughputTrend | None = None
-    batch_step: int | None = None
-    batch_total_steps: int | None = None
-    batch_number: int | None = None
-    batch_queue_size: int | None = None
-    current_file: str | None = None
-    dataset_id: str | None = None
-    eta_current_file_s: float | None = None
-    eta_overall_s: float | None = None
-    error_message: str | None = None
-    error_type: str | None = None
-    updated_at: float | None = None  # epoch seconds of the newest status write
-    seen_at: Mapping[str, float] = field(default_factory=dict)  # field -> epoch s, last written
-    derived: frozenset[str] = frozenset()  # fields computed here because the trainer wrote none
-    recent_losses: tuple[tuple[int, float], ...] = ()  # (step, loss) of this segment, oldest first
-    segment_start_step: int | None = None  # where this session began (a resume starts a new one)
-    segment_count: int = 1
-    problems: tuple[str, ...] = ()  # each names a file, what is wrong and what to do
-    # What an earlier version or another writer left in the status file besides: shown to nobody,
-    # served to old clients.
-    raw_status: Mapping[str, object] = field(default_factory=dict)
+    A clock that is set back (or a local time without its zone, in autumn) must not make what is
+    told now look older than what is known.
+    """
 
-    def age_s(self, name: str, now: float) -> float | None:
-        """Seconds since the trainer last wrote this field; None when it never did."""
-        seen = self.seen_at.get(name)
-        return None if seen is None else max(0.0, now - seen)
+    def __init__(self) -> None:
+        self._last = -math.inf
+
+    def read(
+        self, ts: datetime | float | None, now: float, otherwise: float | None = None
+    ) -> float:
+        """``ts`` as epoch seconds; ``otherwise`` (or now) where it is None or goes back."""
+        told = ts.timestamp() if isinstance(ts, datetime) else ts
+        if told is None or told < self._last:
+            told = now if otherwise is None else otherwise
+        self._last = min(now, max(told, self._last))
+        return self._last

@@ -1,0 +1,157 @@
+"""What is known about a run: every write of its status and every log line, merged by time."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from collectors.known_values import KnownValues
+from collectors.segments import Segments
+from collectors.session import Session
+from collectors.status_file import StatusWrite
+from collectors.training_reading import Phase, RunStatus
+from control_room.records import MetricPoint, ThroughputSample
+
+ETAS = ("eta_current_file_s", "eta_overall_s")
+_PER_STEP = ("loss", "learning_rate", "grad_norm", "epoch", "val_loss")
+_OF_FILE = ("batch_step", "batch_total_steps", "batch_number", "eta_current_file_s")
+
+
+class RunState:
+    """Merges what the trainer tells. Times are epoch seconds, never later than now.
+
+    A metrics log, where there is one, tells steps and losses more finely than the status file:
+    from its first point in a segment it alone counts for them.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.segments = Segments()
+        self._begin()
+
+    def _begin(self) -> None:
+        self.known = KnownValues()
+        self.write: StatusWrite | None = None
+        self.status: RunStatus | None = None
+        self.updated_at: float | None = None
+        self.speed_is_computed = False
+        self._has_points = False
+        self.session.restart()
+
+    @property
+    def phase(self) -> Phase | None:
+        """Of the newest write alone: a phase that is no longer told is over."""
+        return None if self.write is None else self.write.phase
+
+    def take_status(self, write: StatusWrite, at: float) -> None:
+        """Merge a new write of the status file, before the log lines that came with it."""
+        if self._is_other_run(write) and self.segments.clash(at) is None:
+            self._begin()
+        before = self.write
+        if self.segments.wrote(write.writer, at) and self.segments.clash(at) is None:
+            self._has_points = False
+        self.write, self.updated_at = write, at
+        self.status = write.status or self.status
+        values = dict(write.values)
+        file_before = self.known.get("current_file")
+        if values.get("current_file", file_before) != file_before:
+            self.known.forget(_OF_FILE)
+        if self._has_points and values.get("current_step", -1) < self.known.get("current_step"):
+            for name in ("current_step", "tokens_per_sec", *_PER_STEP):
+                values.pop(name, None)
+        told = {} if before is None or not write.writer.repeats else before.values
+        self.known.forget(write.unset & told.keys())
+        for name, value in values.items():
+            if name not in told or told[name] != value:
+                self.known.put(name, value, at)
+
+    def take_status_steps(self, write: StatusWrite, at: float) -> bool:
+        """Count a write's step, loss and speed where no metrics log does, after the log lines.
+
+        True when a new segment begins.
+        """
+        step = write.values.get("current_step")
+        if self._has_points or write.status in ("completed", "crashed") or step is None:
+            return False
+        begins = self._saw_step(step, at)
+        if (loss := write.values.get("loss")) is not None:
+            self.session.losses.add(step, loss)
+        if (speed := write.values.get("tokens_per_sec")) is not None:
+            self.session.add_speed("status", step, speed)
+        if (val_loss := write.values.get("val_loss")) is not None:
+            self.session.add_val_loss(val_loss)
+        return begins
+
+    def take_point(self, point: MetricPoint, at: float) -> bool:
+        """Merge one line of the metrics log; True when a new segment begins."""
+        if not self._has_points:
+            self.session.restart()
+            self._has_points = True
+        begins = self._saw_step(point.step, at)
+        self.known.put("current_step", point.step, at)
+        for name in _PER_STEP:
+            value = getattr(point, name)
+            if value is not None:
+                self.known.put(name, value, at)
+        if point.loss is not None:
+            self.session.losses.add(point.step, point.loss)
+        if point.val_loss is not None:
+            self.session.add_val_loss(point.val_loss)
+        speed, is_computed = point.tokens_per_sec, False
+        if speed is None and point.tokens and point.step_time_ms:
+            speed, is_computed = 1000.0 * point.tokens / point.step_time_ms, True
+        if speed is not None and math.isfinite(speed):
+            self.session.add_speed("metrics", point.step, speed)
+            self._put_speed(speed, at, is_computed)
+        return begins
+
+    def take_sample(self, sample: ThroughputSample, at: float) -> None:
+        """Merge one line of the throughput log."""
+        if math.isfinite(sample.tokens_per_sec):
+            self.session.add_speed("throughput", sample.step, sample.tokens_per_sec)
+            self._put_speed(sample.tokens_per_sec, at, is_computed=False)
+
+    def forget_steps(self) -> None:
+        """The metrics log was replaced by another: its steps are no continuation."""
+        self.segments = Segments()
+        self.session.restart()
+        self._has_points = False
+
+    def etas(self) -> dict[str, float | None]:
+        """Seconds to the end of the file and of the run: the trainer's word, else worked out."""
+        told: dict[str, Any] = {} if self.write is None else dict(self.write.values)
+        return {
+            "eta_current_file_s": self.session.eta_s(self.known, "batch_step", "batch_total_steps"),
+            "eta_overall_s": self.session.eta_s(self.known, "current_step", "total_steps"),
+        } | {name: told[name] for name in ETAS if name in told}
+
+    def divergence(self) -> str | None:
+        """What is wrong with the newest loss, for a person; None when it is a number."""
+        loss, step = self.known.get("loss"), self.known.get("current_step")
+        if loss is None or math.isfinite(loss):
+            return None
+        at_step = "" if step is None else f" at step {step}"
+        return (
+            f"the loss is {loss}{at_step}, the run has diverged: resume from an earlier "
+            "checkpoint with a lower learning rate or with gradient clipping."
+        )
+
+    @property
+    def has_points(self) -> bool:
+        """Whether the metrics log tells the steps of this segment."""
+        return self._has_points
+
+    def _is_other_run(self, write: StatusWrite) -> bool:
+        before = None if self.write is None else self.write.writer.run_id
+        return before is not None and write.writer.run_id not in (None, before)
+
+    def _saw_step(self, step: int, at: float) -> bool:
+        begins = self.segments.saw(step, at)
+        if begins:
+            self.session.restart()
+        self.session.pace.saw(step, at)
+        return begins
+
+    def _put_speed(self, tokens_per_sec: float, at: float, is_computed: bool) -> None:
+        self.known.put("tokens_per_sec", tokens_per_sec, at)
+        self.speed_is_computed = is_computed
