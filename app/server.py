@@ -1,7 +1,7 @@
 """The server: one process and one port for the pages, with the Monitor started and stopped by it.
 
-``create_app`` makes it from settings; ``uvicorn app.server:app`` and ``streamlit run
-app/server.py`` find one made from the environment and the settings file.
+``create_app`` makes it from settings; ``uvicorn app.server:app`` and ``python -m streamlit run
+app/server.py``, from the repository's root, find one made from environment and settings file.
 """
 
 from __future__ import annotations

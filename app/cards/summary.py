@@ -92,5 +92,5 @@ def _waiting(view: LiveStatus) -> str:
         f'<p class="cr-note">Nothing has been recorded in {escape(view.run_dir)} yet. '
         "Add a Recorder to your training script, or point the app at another run with "
         "make run RUN_DIR=…</p>"
-        f"{kit.problems(view.problems, "unknown")}</div>"
+        f"{kit.problems(view.problems, 'unknown')}</div>"
     )
