@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from app.health import gpu_level, health_lights, worst
 from app.settings import Settings
@@ -73,7 +74,7 @@ def _live(
     reading = samples.training.reading
     lights = health_lights(reading, machines)
     troubles = _troubles(samples.training, settings.intervals.training_s, "training state", now)
-    common = {
+    common: dict[str, Any] = {
         "run_id": run_id,
         "run_dir": str(run_dir),
         "machines": machines,
@@ -183,7 +184,7 @@ def _machine(samples: Samples, settings: Settings, now: float) -> MachineStatus:
     )
     name = settings.machine_name or (host.hostname if host else "this machine")
     gpu_views = tuple(_gpu(gpu, settings) for gpu in gpus.gpus) if gpus else ()
-    common = {
+    common: dict[str, Any] = {
         "name": name,
         "role": "training",
         "online": True,
@@ -247,7 +248,7 @@ def _rates(groups: Mapping[str, GroupRate]) -> dict[str, Rate]:
     return {name: Rate(em=group.em, count=group.count) for name, group in groups.items()}
 
 
-def _troubles(sample: Sample[object], interval_s: float, what: str, now: float) -> tuple[str, ...]:
+def _troubles(sample: Sample[Any], interval_s: float, what: str, now: float) -> tuple[str, ...]:
     patience_s = max(MIN_PATIENCE_S, PATIENCE_INTERVALS * interval_s)
     trouble = sample.trouble(now, patience_s=patience_s)
     return () if trouble is None else (f"{what}: {trouble}",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from app.settings import Thresholds
@@ -47,23 +48,29 @@ def health_lights(
     )
 
 
+_LOSS: dict[str | None, tuple[Level, str]] = {
+    "improving": ("ok", "Loss falling"),
+    "stable": ("ok", "Loss stable"),
+    "rising": ("warning", "Loss rising"),
+}
+_THROUGHPUT: dict[str | None, tuple[Level, str]] = {
+    "normal": ("ok", "Throughput normal"),
+    "excellent": ("ok", "Throughput above baseline"),
+    "degraded": ("warning", "Throughput below baseline"),
+}
+
+
 def _loss_light(training: TrainingReading | None) -> HealthLight:
+    if training is not None and training.loss is not None and not math.isfinite(training.loss):
+        return HealthLight(name="Loss", level="critical", text=f"Loss is {training.loss}")
     trend = None if training is None else training.loss_trend
-    level, text = {
-        "improving": ("ok", "Loss falling"),
-        "stable": ("ok", "Loss stable"),
-        "rising": ("warning", "Loss rising"),
-    }.get(trend or "", ("unknown", "Loss trend not known yet"))
+    level, text = _LOSS.get(trend, ("unknown", "Loss trend not known yet"))
     return HealthLight(name="Loss", level=level, text=text)
 
 
 def _throughput_light(training: TrainingReading | None) -> HealthLight:
     trend = None if training is None else training.throughput_trend
-    level, text = {
-        "normal": ("ok", "Throughput normal"),
-        "excellent": ("ok", "Throughput above baseline"),
-        "degraded": ("warning", "Throughput below baseline"),
-    }.get(trend or "", ("unknown", "Throughput not known yet"))
+    level, text = _THROUGHPUT.get(trend, ("unknown", "Throughput not known yet"))
     return HealthLight(name="Throughput", level=level, text=text)
 
 

@@ -197,8 +197,10 @@ def _merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
     for layer in layers:
         for key, value in layer.items():
             before = merged.get(key)
-            both_tables = isinstance(before, Mapping) and isinstance(value, Mapping)
-            merged[key] = _merge(before, value) if both_tables else value
+            if isinstance(before, Mapping) and isinstance(value, Mapping):
+                merged[key] = _merge(before, value)
+            else:
+                merged[key] = value
     return merged
 
 

@@ -88,5 +88,10 @@ def test_liveness_tells_stalled_from_crashed_and_ended(
     assert light.text == text
 
 
+def test_a_loss_that_is_not_finite_is_critical_whatever_its_trend() -> None:
+    light = health_lights(reading(loss=float("nan"), loss_trend="improving"), [])[0]
+    assert (light.level, light.text) == ("critical", "Loss is nan")
+
+
 def test_nothing_known_is_unknown_not_ok() -> None:
     assert {light.level for light in health_lights(None, [])} == {"unknown"}

@@ -1,0 +1,94 @@
+"""The live page as Streamlit runs it, without a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.current import NotServing, monitor, serving
+from app.monitor import Monitor
+from app.settings import load_settings
+from control_room import Recorder
+from tests.support import ROOT, wait_until
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    return tmp_path / "my-run"
+
+
+@pytest.fixture
+def watching(run_dir: Path) -> Iterator[Monitor]:
+    started = Monitor(load_settings({"run_dir": str(run_dir)}))
+    started.start()
+    with serving(started):
+        yield started
+    started.stop()
+
+
+def shown(page: AppTest) -> str:
+    assert not page.exception
+    return " ".join(str(element.proto.body) for element in page.get("html"))
+
+
+def test_without_a_run_every_card_says_what_to_do(watching: Monitor) -> None:
+    assert watching.wait_for(2, timeout_s=10)
+    page = AppTest.from_file(ROOT / "app" / "main.py", default_timeout=30).run()
+    text = shown(page)
+    assert "Waiting for a trainer" in text
+    assert "No training step has been recorded" in text
+    assert "No data file is in work" in text
+    assert text.count("No preview has been logged") == 2
+
+
+def test_a_run_is_drawn_on_every_card(watching: Monitor, run_dir: Path) -> None:
+    with Recorder(run_dir) as recorder:
+        recorder.update_status(
+            status="training", current_step=41, total_steps=100, loss=0.25, current_file="a.jsonl"
+        )
+        recorder.log_preview(
+            step=41, prompt="the prompt", golden="g", model_answer="a", exact_match=False
+        )
+        wait_until(lambda: watching.views.preview.latest_preview is not None, 10)
+        wait_until(lambda: watching.views.live.current_step == 41, 10)
+        page = AppTest.from_file(ROOT / "app" / "main.py", default_timeout=30).run()
+    text = shown(page)
+    assert "Step 41 / 100" in text
+    assert "0.2500" in text
+    assert "a.jsonl" in text
+    assert "the prompt" in text
+    assert "No exact match" in text
+
+
+def test_a_held_preview_is_not_replaced_by_newer_ones(watching: Monitor, run_dir: Path) -> None:
+    with Recorder(run_dir) as recorder:
+
+        def log(answer: str) -> None:
+            recorder.log_preview(
+                step=1, prompt="p", golden="g", model_answer=answer, exact_match=False
+            )
+            wait_until(
+                lambda: (
+                    (latest := watching.views.preview.latest_preview) is not None
+                    and latest.model_answer == answer
+                ),
+                10,
+            )
+
+        log("first answer")
+        page = AppTest.from_file(ROOT / "app" / "main.py", default_timeout=30).run()
+        page.toggle(key="preview-hold").set_value(True).run()
+        log("second answer")
+        page.run()
+        assert "first" in shown(page)
+        assert "second" not in shown(page)
+        page.toggle(key="preview-hold").set_value(False).run()
+        assert "second" in shown(page)
+
+
+def test_a_page_outside_the_server_says_how_to_start_it() -> None:
+    with pytest.raises(NotServing, match="python -m app"):
+        monitor()
