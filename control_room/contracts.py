@@ -95,7 +95,7 @@ class Delimiters:
 
     def status(self, answer: str) -> dict[str, bool]:
         _, start, rest = answer.partition(self.start)
-        return {self.start_name: bool(start), self.end_name: self.end in (rest or answer)}
+        return {self.start_name: bool(start), self.end_name: self.end in (rest if start else answer)}
 
     def strip(self, answer: str) -> str:
         before, start, rest = answer.partition(self.start)

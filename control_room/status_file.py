@@ -19,6 +19,7 @@ class StatusFile:
         self.path = path
         self._fsync = fsync
         self._fields: dict[str, str] = {}  # name -> JSON
+        self._version = 0
 
     def __contains__(self, name: str) -> bool:
         return name in self._fields
@@ -31,6 +32,7 @@ class StatusFile:
         """Take all of the fields, or none: ``ValueError`` names one that JSON cannot hold."""
         encoded = {name: _encoded(name, value) for name, value in fields.items()}
         self._fields |= encoded
+        self._version += 1
 
     def remove(self, names: Iterable[str]) -> None:
         """Forget fields that no longer hold."""
@@ -39,13 +41,19 @@ class StatusFile:
 
     def write(self, more: Mapping[str, object]) -> None:
         """Replace the file by the fields and ``more``. Raises ``OSError`` when it cannot."""
-        fields = self._fields | {name: _encoded(name, value) for name, value in more.items()}
-        text = ",\n".join(f"  {to_json(name)}: {value}" for name, value in fields.items())
-        self._replace(to_utf8(f"{{\n{text}\n}}\n"))
+        added = {name: _encoded(name, value) for name, value in more.items()}
+        written = None
+        while written != self._version:  # a signal handler may set fields in between
+            written = self._version
+            fields = self._fields | added
+            text = ",\n".join(f"  {to_json(name)}: {value}" for name, value in fields.items())
+            self._replace(to_utf8(f"{{\n{text}\n}}\n"))
 
     def _replace(self, content: bytes) -> None:
-        # In the same directory, as a rename cannot leave the file system; unique per writer.
-        new = self.path.with_name(f".{self.path.name}.{os.getpid()}-{id(self):x}.tmp")
+        # In the same directory, as a rename cannot leave the file system; of a name that no other
+        # writer has, nor a signal handler that interrupts this one.
+        writer = f"{os.uname().nodename}-{os.getpid()}-{id(content):x}"
+        new = self.path.with_name(f".{self.path.name}.{writer}.tmp")
         try:
             file = new.open("wb")
         except FileNotFoundError:

@@ -1,0 +1,1 @@
+"""Measurements of what the README promises, and of what the peers do."""
