@@ -95,7 +95,8 @@ class Delimiters:
 
     def status(self, answer: str) -> dict[str, bool]:
         _, start, rest = answer.partition(self.start)
-        return {self.start_name: bool(start), self.end_name: self.end in (rest if start else answer)}
+        before_end = rest if start else answer
+        return {self.start_name: bool(start), self.end_name: self.end in before_end}
 
     def strip(self, answer: str) -> str:
         before, start, rest = answer.partition(self.start)

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
@@ -192,7 +193,8 @@ class _Plan:
         self.checks = [(c.exact, c.low, c.high, c.rule) for c in self.columns.values()]
         self.values_of: Callable[[Record], tuple[Any, ...]] = attrgetter(*rules)
         self._owner = record_class.__name__
-        self._required = [column for column in self.columns.values() if column.rule.required]
+        self._required = [c.place for c in self.columns.values() if c.rule.required]
+        self._ts, self._run_id = self.columns["ts"].place, self.columns["run_id"].place
         self._blank = [
             column.key + "null" if name in record_class.null_when_unknown else ""
             for name, column in self.columns.items()
@@ -203,24 +205,22 @@ class _Plan:
         columns = self.columns
         parts = self._blank.copy()
         for name, value in fields:
-            if value is None:
-                continue
             try:
                 exact, low, high, encode, place, key, rule = columns[name]
             except KeyError:
                 unknown_field(self._owner, name, columns)
             if type(value) is exact and low <= value <= high:
                 parts[place] = key + encode(value)
-            else:
+            elif value is not None:
                 plain = rule.checked(value)
                 parts[place] = key + (to_json(plain) if exact is float else encode(plain))
-        for column in self._required:
-            if not parts[column.place]:
-                column.rule.missing()
-        for name, text in (("ts", now), ("run_id", run_id)):
-            column = columns[name]
-            if not parts[column.place]:
-                parts[column.place] = column.key + encode_text(text)
+        for place in self._required:
+            if not parts[place]:
+                list(columns.values())[place].rule.missing()
+        if not parts[self._ts]:
+            parts[self._ts] = f'"ts":"{now}"'
+        if not parts[self._run_id]:
+            parts[self._run_id] = f',"run_id":{_encode_name(run_id)}'
         return to_utf8("{" + "".join(parts) + "}\n")
 
 
@@ -228,8 +228,11 @@ def _column(rule: FieldRule, place: int) -> _Column:
     low, high = rule.low, rule.high
     if rule.kind == "float":  # infinity, which JSON lacks, takes the slow way
         low, high = max(low, -sys.float_info.max), min(high, sys.float_info.max)
+    encode = _ENCODERS.get(rule.kind, to_json)
+    if rule.kind == "str" and rule.low:  # a name: few of them, written again and again
+        encode = _encode_name
     key = f'{"," if place else ""}"{rule.name}":'
-    return _Column(rule.exact, low, high, _ENCODERS.get(rule.kind, to_json), place, key, rule)
+    return _Column(rule.exact, low, high, encode, place, key, rule)
 
 
 def _encode_flags(flags: Mapping[str, bool]) -> str:
@@ -237,6 +240,7 @@ def _encode_flags(flags: Mapping[str, bool]) -> str:
     return f"{{{','.join(pairs)}}}"
 
 
+_encode_name: Callable[[str], str] = lru_cache(maxsize=1024)(encode_text)
 _TRUE_OR_FALSE = {True: "true", False: "false"}
 _ENCODERS: Mapping[str, Callable[[Any], str]] = {
     "int": int.__repr__,

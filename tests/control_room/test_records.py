@@ -134,6 +134,8 @@ class TestChecks:
     def test_an_unknown_field_is_refused_with_the_nearest_name(self) -> None:
         with pytest.raises(ValueError, match="no field 'promt'; did you mean 'prompt'"):
             fields_to_json_line(PreviewRecord, LEAST | {"promt": "x"}, run_id="r", now=NOW)
+        with pytest.raises(ValueError, match="no field 'promt'"):
+            fields_to_json_line(PreviewRecord, LEAST | {"promt": None}, run_id="r", now=NOW)
 
     def test_a_missing_field_is_named(self) -> None:
         with pytest.raises(ValueError, match=r"ThroughputSample\.tokens_per_sec is missing"):
