@@ -26,6 +26,7 @@ FILE_NAME = "control_room.toml"
 Percent = Annotated[float, Field(ge=0, le=100)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
+ZoneSeconds = Annotated[float, Field(ge=0.5, le=3600)]  # below, a page would never come to rest
 
 
 class SettingsError(ValueError):
@@ -44,9 +45,9 @@ class Intervals(_Section):
     gpu_s: Seconds = 2.0
     host_s: Seconds = 5.0
     queues_s: Seconds = 5.0
-    live_zone_s: Annotated[float, Field(ge=0.5, le=3600)] = 1.0
-    preview_zone_s: Annotated[float, Field(ge=0.5, le=3600)] = 3.0
-    system_zone_s: Annotated[float, Field(ge=0.5, le=3600)] = 7.0
+    live_zone_s: ZoneSeconds = 1.0
+    hardware_zone_s: ZoneSeconds = 2.0
+    preview_zone_s: ZoneSeconds = 3.0
 
 
 class Liveness(_Section):

@@ -8,12 +8,12 @@ import os
 import platform
 import sys
 from collections.abc import Sequence
-from datetime import date
+from datetime import datetime
 from pathlib import Path
 
 import psutil
 
-from bench.rows import Row
+from bench.rows import Row, as_table
 
 MODULES = ("recorder", "app")
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -32,7 +32,7 @@ def main() -> int:
         module = importlib.import_module(f"bench.{name}")
         print(f"measuring {name} ...", flush=True)
         rows: list[Row] = module.measure()
-        tables.append(f"## {name}\n\n{_table(rows)}\n")
+        tables.append(f"## {name}\n\n{as_table(rows)}\n")
         print(tables[-1], flush=True)
     if set(chosen) == set(MODULES):
         RESULTS.write_text(_document(tables), encoding="utf-8")
@@ -43,7 +43,7 @@ def main() -> int:
 def _document(tables: Sequence[str]) -> str:
     return (
         "# Results\n\n"
-        f"Measured on {date.today().isoformat()} by `make bench`: {_machine()}. The machine was "
+        f"Measured on {datetime.now().astimezone().date().isoformat()} by `make bench`: {_machine()}. The machine was "
         "shared with other work, so single figures vary by tens of percent.\n\n" + "\n".join(tables)
     )
 
@@ -63,14 +63,6 @@ def _cpu_model() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.machine()
-
-
-def _table(rows: Sequence[Row]) -> str:
-    lines = ["| what | measured | target | met |", "|---|---:|---:|---|"]
-    for row in rows:
-        met = {True: "yes", False: "**no**", None: ""}[row.ok]
-        lines.append(f"| {row.name} | {row.value:,.3g} {row.unit} | {row.target or ''} | {met} |")
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

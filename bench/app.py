@@ -24,7 +24,7 @@ from pathlib import Path
 import psutil
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from bench.rows import Row
+from bench.rows import Row, as_table, at_most
 from control_room import Recorder
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,8 +65,8 @@ def _starts(run_dir: Path, browser: Browser) -> list[Row]:
             to_answer.append(answered_s)
             page.close()
     return [
-        _row("start to first HTTP 200", statistics.median(to_answer), "s", 1.5),
-        _row("start to first drawn card", statistics.median(to_card), "s", None),
+        at_most("start to first HTTP 200", statistics.median(to_answer), "s", 1.5),
+        Row("start to first drawn card", statistics.median(to_card), "s"),
     ]
 
 
@@ -75,9 +75,9 @@ def _costs(run_dir: Path, browser: Browser) -> list[Row]:
     with _server(run_dir) as (server, address, _):
         process = psutil.Process(server.pid)
         time.sleep(10)
-        rows.append(_row("resident memory, idle", _rss_mb(process), "MB", None))
+        rows.append(Row("resident memory, idle", _rss_mb(process), "MB"))
         idle_pct = _cpu_pct(process)
-        rows.append(_row("CPU without viewers", idle_pct, "% of a core", None))
+        rows.append(Row("CPU without viewers", idle_pct, "% of a core"))
         pages: list[Page] = []
         for viewers in (1, 5, 20):
             while len(pages) < viewers:
@@ -87,14 +87,14 @@ def _costs(run_dir: Path, browser: Browser) -> list[Row]:
                 pages.append(page)
             time.sleep(5)
             if viewers == 1:
-                rows.append(_row("resident memory, one viewer", _rss_mb(process), "MB", 200))
+                rows.append(at_most("resident memory, one viewer", _rss_mb(process), "MB", 200))
             total = _cpu_pct(process) - idle_pct
             rows.append(
-                _row(f"CPU per viewer, {viewers} viewers", total / viewers, "% of a core", 1.5)
+                at_most(f"CPU per viewer, {viewers} viewers", total / viewers, "% of a core", 1.5)
             )
             if viewers == 20:
-                rows.append(_row("CPU, 20 viewers in all", total, "% of a core", 30))
-        rows.append(_row("resident memory, 20 viewers", _rss_mb(process), "MB", None))
+                rows.append(at_most("CPU, 20 viewers in all", total, "% of a core", 30))
+        rows.append(Row("resident memory, 20 viewers", _rss_mb(process), "MB"))
         for page in pages:
             page.context.close()
     return rows
@@ -123,7 +123,7 @@ def _latency(run_dir: Path, browser: Browser) -> Row:
     recorder.close()
     waits.sort()
     print(f"  status write to screen: worst {waits[-1]:.2f} s of {len(waits)}")
-    return _row("status write to changed number on screen", statistics.median(waits), "s", 1.5)
+    return at_most("status write to changed number on screen", statistics.median(waits), "s", 1.5)
 
 
 class _Server(subprocess.Popen[bytes]):
@@ -217,11 +217,5 @@ def _rss_mb(process: psutil.Process) -> float:
     return process.memory_info().rss / 1e6
 
 
-def _row(name: str, value: float, unit: str, at_most: float | None) -> Row:
-    target = None if at_most is None else f"<= {at_most:g}"
-    return Row(name, value, unit, target, None if at_most is None else value <= at_most)
-
-
 if __name__ == "__main__":
-    for row in measure():
-        print(row)
+    print(as_table(measure()))

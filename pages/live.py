@@ -21,18 +21,14 @@ def summary_zone() -> None:
 
 @st.fragment(run_every=intervals.live_zone_s)
 def training_zone() -> None:
-    with st.container(border=True, key="card-training"):
-        training.draw(monitor().views.live)
-
-
-@st.fragment(run_every=intervals.live_zone_s)
-def queue_zone() -> None:
     views = monitor().views
+    with st.container(border=True, key="card-training"):
+        training.draw(views.live)
     with st.container(border=True, key="card-queue"):
         queue.draw(views.live, views.system)
 
 
-@st.fragment(run_every=intervals.live_zone_s)
+@st.fragment(run_every=intervals.hardware_zone_s)
 def hardware_zone() -> None:
     with st.container(border=True, key="card-hardware"):
         hardware.draw(monitor().views.system.machines)
@@ -40,22 +36,17 @@ def hardware_zone() -> None:
 
 @st.fragment(run_every=intervals.preview_zone_s)
 def preview_zone() -> None:
+    view = monitor().views.preview
     with st.container(border=True, key="card-preview"):
-        preview.draw(monitor().views.preview)
-
-
-@st.fragment(run_every=intervals.preview_zone_s)
-def preview_stats_zone() -> None:
+        preview.draw(view)
     with st.container(border=True, key="card-preview-stats"):
-        preview_stats.draw(monitor().views.preview)
+        preview_stats.draw(view)
 
 
 summary_zone()
 left, right = st.columns(2, gap="small")
 with left:
     training_zone()
-    queue_zone()
     hardware_zone()
 with right:
     preview_zone()
-    preview_stats_zone()
