@@ -41,9 +41,10 @@ def main() -> int:
 
 
 def _document(tables: Sequence[str]) -> str:
+    today = datetime.now().astimezone().date()
     return (
         "# Results\n\n"
-        f"Measured on {datetime.now().astimezone().date().isoformat()} by `make bench`: {_machine()}. The machine was "
+        f"Measured on {today.isoformat()} by `make bench`: {_machine()}. The machine was "
         "shared with other work, so single figures vary by tens of percent.\n\n" + "\n".join(tables)
     )
 
