@@ -5,13 +5,11 @@ A disk that fails never fails the training: it is warned about once, counted and
 
 from __future__ import annotations
 
+import errno
 import json
 import os
-import sys
 import threading
 import time
-import warnings
-import weakref
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -19,8 +17,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from control_room.daily_log import DailyLog
+from control_room.forks import call_in_forked_children
 from control_room.local_moment import LocalMoment
 from control_room.patient_log import PatientLog
+from control_room.recorder_warning import warn
 from control_room.records import (
     MetricPoint,
     PreviewRecord,
@@ -34,10 +34,6 @@ from control_room.status_file import StatusFile
 
 _OWN_STATUS_FIELDS = ("run_id", "timestamp", "pid", "hostname", "started_at", "recorder_errors")
 _FIELDS_OF_AN_END = ("error_message", "error_type", "pause_reason")
-
-
-class RecorderWarning(UserWarning):
-    """Records or the status cannot be written at present, or were lost."""
 
 
 class Recorder:
@@ -85,7 +81,7 @@ class Recorder:
         self._trouble_since = ""
         self._told: dict[LogKind, tuple[OSError | None, int]] = dict.fromkeys(LOG_KINDS, (None, 0))
         self._newest_metrics: bytes | None = None
-        self._forget_when_forked()
+        call_in_forked_children(self._begin_in_child)
         self._check_directory()
 
     def log_preview(self, record: PreviewRecord | None = None, /, **fields: Any) -> None:
@@ -133,8 +129,7 @@ class Recorder:
 
     def mark_crashed(self, error: BaseException | str) -> None:
         """Say that the run has failed, and why. Step and loss stay."""
-        is_text = isinstance(error, str)
-        name = None if is_text else type(error).__name__
+        name = None if isinstance(error, str) else type(error).__name__
         self._mark(status="crashed", error_message=str(error) or name, error_type=name)
 
     @property
@@ -289,27 +284,12 @@ class Recorder:
         try:
             path.mkdir(parents=True, exist_ok=True)
             if not os.access(path, os.W_OK | os.X_OK):
-                raise PermissionError(13, "no permission to write", str(path))
+                raise PermissionError(errno.EACCES, "no permission to write", str(path))
         except OSError as error:
             self._warn(f"{_named(error, path)} Nothing is recorded until that is mended.")
 
     def _warn(self, message: str) -> None:
-        # The time makes each message new: Python shows one that repeats only once.
-        text = f"{message} [{self._moment.text}]"
-        try:
-            warnings.warn(text, RecorderWarning, stacklevel=2)
-        except RecorderWarning:  # warnings are errors here, but this must not stop the training
-            sys.stderr.write(f"RecorderWarning: {text}\n")
-
-    def _forget_when_forked(self) -> None:
-        this = weakref.ref(self)
-
-        def in_child() -> None:
-            recorder = this()
-            if recorder is not None:
-                recorder._begin_in_child()
-
-        os.register_at_fork(after_in_child=in_child)
+        warn(message, at=self._moment.text)
 
     def _begin_in_child(self) -> None:
         """The parent's lock may be held for ever, and what waits is the parent's to write."""

@@ -222,7 +222,7 @@ def draw(
     )
 
 
-def fixed_eval(seed: int, per_level: Sequence[int] = (6, 4, 3, 2, 1)) -> list[Example]:
+def fixed_eval(seed: int, per_level: Sequence[int] = (8, 4, 2, 1, 1)) -> list[Example]:
     """The held-out set that the whole run is judged by, the same for the same seed.
 
     Args:

@@ -46,7 +46,7 @@ class Trainer:
         self._config = ModelConfig(vocab_size=len(self._tokenizer))
         self._params = init_params(self._config, seed)
         self._optimizer = Adam(self._params)
-        self._examiner = Examiner(self._config, self._tokenizer, stopping)
+        self._examiner = Examiner(self._config, self._tokenizer, self._alive_and_stopping)
         self._queue = DataQueue(recorder.run_dir)
         self._checkpoints = CheckpointStore(recorder.run_dir)
         self._curriculum = Curriculum()
@@ -174,7 +174,7 @@ class Trainer:
         """Two answers: one of the fixed set, one to a training example or an earlier failure."""
         self._preview_rounds += 1
         chosen = [("fixed_eval", next(self._fixed_eval_turns))]
-        if self._preview_rounds % 2 == 0 and self._failures:
+        if self._preview_rounds % 3 == 0 and self._failures:
             chosen.append(("failures", self._failures.popleft()))
         else:
             chosen.append(("train", self._rng.choice(file.examples)))
@@ -246,6 +246,11 @@ class Trainer:
                 fields["learning_rate"] = learning_rate_at(self._step)
                 fields["tokens_per_sec"] = self._speed.newest
             self._recorder.update_status(current_step=self._step, **fields)
+
+    def _alive_and_stopping(self) -> bool:
+        """Between answers: a sign of life for the status file, and whether to leave off."""
+        self._tell_status()
+        return self._stopping()
 
     @contextmanager
     def _phase(self, phase: str) -> Iterator[None]:

@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 
 from control_room import MetricPoint, PreviewRecord, Recorder, RunDir
-from control_room.recorder import RecorderWarning
+from control_room.recorder_warning import RecorderWarning
 from control_room.records import parse_line
 from tests.support import ROOT, wait_until
 
@@ -422,6 +422,37 @@ print(json.dumps([told, len(caught), str(caught[0].message), dropped, during, af
         points, torn = metrics_of(run_dir)
         assert [point.step for point in points] == list(range(501))
         assert len(torn) <= 1
+
+    def test_a_record_that_lacks_only_its_newline_is_not_written_twice(
+        self, run_dir: RunDir
+    ) -> None:
+        code = """
+import resource, sys, warnings
+from control_room import Recorder
+warnings.simplefilter("ignore")
+unlimited = resource.RLIM_INFINITY
+recorder = Recorder(sys.argv[1])
+recorder.log_metrics(step=1)
+(path,) = recorder.run_dir.logs("metrics").iterdir()
+resource.setrlimit(resource.RLIMIT_FSIZE, (2 * path.stat().st_size - 1, unlimited))
+recorder.log_metrics(step=2)
+print(path.read_bytes().count(b"\\n"))
+recorder.log_metrics(step=3)
+resource.setrlimit(resource.RLIMIT_FSIZE, (unlimited, unlimited))
+recorder.close()
+"""
+        assert run(code, run_dir.path) == 1
+        points, torn = metrics_of(run_dir)
+        assert [point.step for point in points] == [1, 2, 3] and not torn
+
+    def test_what_waits_has_a_bound_in_bytes(self, run_dir: RunDir) -> None:
+        recorder = Recorder(run_dir)
+        (run_dir.path / "logs").touch()
+        with pytest.warns(RecorderWarning):
+            for _ in range(20):
+                recorder.log_preview(**PREVIEW | {"prompt": "x" * 2**20})
+            assert recorder.dropped["preview"] == 5
+            recorder.close()
 
     def test_a_long_outage_drops_the_oldest_and_counts_them(self, run_dir: RunDir) -> None:
         recorder = Recorder(run_dir, max_waiting=10)
