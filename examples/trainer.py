@@ -120,6 +120,7 @@ class Trainer:
         self._recorder.update_status(
             current_file=file.path.name,
             dataset_id=file.dataset_id,
+            batch_step=0,
             batch_total_steps=len(batches),
             batch_number=self._files_done + 1,
             batch_queue_size=len(self._queue),
