@@ -10,7 +10,7 @@ import random
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import cycle, pairwise
 from typing import Literal
 
 Pattern = Literal["syllogism", "addition", "counting", "logic_chain"]
@@ -230,11 +230,12 @@ def fixed_eval(seed: int, per_level: Sequence[int] = (8, 4, 2, 1, 1)) -> list[Ex
         per_level: how many examples of each pattern at levels 1, 2, ...
     """
     rng = random.Random(f"fixed_eval {seed}")
+    regimes = cycle(REGIMES)
     examples = [
-        draw(rng, pattern, level, "heldout", REGIMES[index % len(REGIMES)])
+        draw(rng, pattern, level, "heldout", next(regimes))
         for pattern in PATTERNS
         for level, count in enumerate(per_level, start=1)
-        for index in range(count)
+        for _ in range(count)
     ]
     rng.shuffle(examples)
     return examples
