@@ -62,7 +62,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--minutes", type=_positive, help="stop after so long; default: go on")
     parser.add_argument(
-        "--total-steps", type=int, default=100_000, help="done after so many; default: %(default)s"
+        "--total-steps", type=int, default=300_000, help="done after so many; default: %(default)s"
     )
     parser.add_argument("--seed", type=int, default=0, help="of weights and data")
     parser.add_argument("--fresh", action="store_true", help="forget earlier demo runs there")

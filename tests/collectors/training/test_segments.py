@@ -1,7 +1,7 @@
 from itertools import chain, count, pairwise
 
-from collectors.segments import Segments
-from collectors.status_file import Writer
+from collectors.training.segments import Segments
+from collectors.training.status_file import Writer
 
 FIRST = Writer("a-run", "box", 100, 1000.0)
 SECOND = Writer("a-run", "box", 200, 2000.0)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from typing import Any, Literal
 
-from collectors.known_values import KnownValues
-from collectors.trends import LossHistory, Pace, SpeedHistory, throughput_trend
+from collectors.training.known_values import KnownValues
+from collectors.training.trends import LossHistory, Pace, SpeedHistory, throughput_trend
 
 _TOLD_HOLDS_S = 300.0  # a trainer's own figure stands this long after it stopped telling it
 

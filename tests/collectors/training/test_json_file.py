@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from collectors.json_file import JsonFile
+from collectors.training.json_file import JsonFile
 
 NOW = 1_800_000_000.0
 LONG_AGO = NOW - 1000

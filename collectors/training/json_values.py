@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TypeVar
 
-from collectors.training_reading import LossTrend, ThroughputTrend
+from collectors.training.reading import LossTrend, ThroughputTrend
 from control_room.encoding import NON_FINITE
 
 Meaning = TypeVar("Meaning")

@@ -11,32 +11,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from collectors.json_file import JsonFile
-from collectors.liveness import LivenessPolicy, ProcessWatch, SignsOfLife, judge
-from collectors.run_logs import RunLogs
-from collectors.run_state import ETAS, RunState
-from collectors.session import Session
-from collectors.status_file import StatusWrite, parse_status, says_paused
-from collectors.training_reading import (
-    Liveness,
-    LossTrend,
-    Phase,
-    RunStatus,
-    ThroughputTrend,
-    TrainingReading,
-)
+from collectors.training.json_file import JsonFile
+from collectors.training.liveness import LivenessPolicy, ProcessWatch, SignsOfLife, judge
+from collectors.training.reading import Liveness, RunStatus, TrainingReading
+from collectors.training.run_logs import RunLogs
+from collectors.training.run_state import ETAS, RunState
+from collectors.training.session import Session
+from collectors.training.status_file import StatusWrite, parse_status, says_paused
 from control_room.rundir import RunDir
-
-__all__ = [
-    "Liveness",
-    "LivenessPolicy",
-    "LossTrend",
-    "Phase",
-    "RunStatus",
-    "ThroughputTrend",
-    "TrainingReading",
-    "TrainingWatch",
-]
 
 _MAX_READ_GAP_S = 30.0  # after a longer one it is not known what happened when
 _PAUSE_HOLDS_S = 60.0  # a run that still writes its status this long after a pause goes on

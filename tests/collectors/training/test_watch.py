@@ -18,7 +18,7 @@ from collectors.training import TrainingReading, TrainingWatch
 from control_room import Recorder
 from control_room.records import MetricPoint
 from control_room.rundir import LogKind, RunDir
-from tests.collectors.trainer_stand_in import START, TrainerStandIn
+from tests.collectors.training.trainer_stand_in import START, TrainerStandIn
 from tests.support import wait_until
 
 OWN = {"run_id": "my-run", "pid": 4_000_000, "hostname": "another-box", "started_at": START}
@@ -714,8 +714,8 @@ def test_a_paused_run_may_have_ended_its_process(trainer: TrainerStandIn) -> Non
 
 # The specification's writer, from the project's fixtures and from its real files
 
-FIXTURES = Path(__file__).parents[1] / "fixtures" / "trainer"
-SHARED = Path(__file__).parents[3] / "shared" / "data" / "trainer"
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "trainer"
+SHARED = Path(__file__).parents[4] / "shared" / "data" / "trainer"
 needs_shared = pytest.mark.skipif(
     not SHARED.is_dir(), reason="the real trainer's files (../shared/data/trainer) are not here"
 )

@@ -7,7 +7,7 @@ import statistics
 from collections import deque
 from collections.abc import Sequence
 
-from collectors.training_reading import LossTrend, ThroughputTrend
+from collectors.training.reading import LossTrend, ThroughputTrend
 
 EMA_ALPHA = 0.1  # weight of the newest value in a moving average
 TREND_POINTS = 100  # losses that trend and variance look back on

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import psutil
 
-from collectors.status_file import Writer
-from collectors.training_reading import Liveness, Phase, RunStatus
+from collectors.training.reading import Liveness, Phase, RunStatus
+from collectors.training.status_file import Writer
 
 _MAX_PID = 2**22  # the most that Linux hands out
 _CHECK_EVERY_S = 2.0

@@ -9,9 +9,9 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from collectors.liveness import LivenessPolicy, ProcessWatch, SignsOfLife, in_words, judge
-from collectors.status_file import Writer
-from collectors.training_reading import Phase
+from collectors.training.liveness import LivenessPolicy, ProcessWatch, SignsOfLife, in_words, judge
+from collectors.training.reading import Phase
+from collectors.training.status_file import Writer
 from tests.support import wait_until
 
 POLICY = LivenessPolicy()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from collectors.status_file import Writer
+from collectors.training.status_file import Writer
 
 _SLACK_S = 1.0  # a start may be written down cut to the second
 _CLASH_WINDOW_S = 600.0

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from collectors.json_values import (
+from collectors.training.json_values import (
     WrongTypeError,
     any_float,
     epoch_seconds,
@@ -24,7 +24,7 @@ from collectors.json_values import (
     whole,
     word,
 )
-from collectors.training_reading import Phase, RunStatus
+from collectors.training.reading import Phase, RunStatus
 
 _STATUS_WORDS: dict[str, tuple[RunStatus, Phase | None]] = {
     "idle": ("idle", None),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.status_file import parse_status, says_paused
+from collectors.training.status_file import parse_status, says_paused
 
 JSON = st.recursive(
     st.none()

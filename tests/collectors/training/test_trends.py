@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.trends import (
+from collectors.training.trends import (
     LossHistory,
     Pace,
     SpeedHistory,

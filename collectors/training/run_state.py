@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from collectors.known_values import KnownValues
-from collectors.segments import Segments
-from collectors.session import Session
-from collectors.status_file import StatusWrite
-from collectors.training_reading import Phase, RunStatus
+from collectors.training.known_values import KnownValues
+from collectors.training.reading import Phase, RunStatus
+from collectors.training.segments import Segments
+from collectors.training.session import Session
+from collectors.training.status_file import StatusWrite
 from control_room.records import MetricPoint, ThroughputSample
 
 ETAS = ("eta_current_file_s", "eta_overall_s")
