@@ -31,7 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Imported only now: a wrong setting is answered at once, not after the server is loaded.
     from app.server import create_app, server_config
 
-    print(f"Control Room watches {settings.run_dir}", flush=True)
+    missing = "" if settings.run_dir.exists() else " (which does not exist yet)"
+    print(f"Control Room watches {settings.run_dir}{missing}", flush=True)
     print(f"Open http://{settings.host}:{settings.port}  (Ctrl-C stops it)", flush=True)
     create_app(settings).run(config=server_config(settings))
     return 0

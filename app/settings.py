@@ -155,6 +155,8 @@ def load_settings(
     }
     merged = _merge(*reversed(list(sources.values())))
     merged["run_dir"] = run_dir
+    if run_dir.exists() and not run_dir.is_dir():
+        raise SettingsError(f"run_dir = {str(run_dir)!r}: is a file; name the run's directory")
     try:
         return Settings(**merged)
     except ValidationError as error:

@@ -93,3 +93,9 @@ def test_a_file_that_is_not_toml_is_named(tmp_path: Path) -> None:
     write(tmp_path, "port = = 3")
     with pytest.raises(SettingsError, match=r"control_room\.toml cannot be read"):
         load_settings(working_dir=tmp_path)
+
+
+def test_a_run_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("")
+    with pytest.raises(SettingsError, match=r"run_dir = .*run': is a file"):
+        load_settings({"run_dir": "run"}, working_dir=tmp_path)
