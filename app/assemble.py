@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from app.health import gpu_level, health_lights, worst
+from app.health import (
+    gap_status,
+    gpu_level,
+    health_lights,
+    machine_issues,
+    usage_level,
+    worst,
+)
 from app.settings import Settings
 from app.views import (
     GpuStatus,
-    HealthLight,
+    Level,
     LivenessStatus,
     LiveStatus,
     MachineStatus,
@@ -73,14 +80,18 @@ def _live(
 ) -> LiveStatus:
     reading = samples.training.reading
     lights = health_lights(reading, machines)
+    issues = [
+        *((light.level, light.text) for light in lights if light.level in ("warning", "critical")),
+        *machine_issues(machines),
+    ]
     troubles = _troubles(samples.training, settings.intervals.training_s, "training state", now)
     common: dict[str, Any] = {
         "run_id": run_id,
         "run_dir": str(run_dir),
         "machines": machines,
         "health_lights": lights,
-        "health_issues": _issues(lights),
-        "health": _health(lights),
+        "health_issues": tuple(text for _, text in issues),
+        "health": _health([*(light.level for light in lights), *(level for level, _ in issues)]),
         "timestamp": _utc(now),
     }
     if reading is None:
@@ -95,6 +106,7 @@ def _live(
             patience_s=liveness.patience_s,
             reason=liveness.reason,
         ),
+        gap_status=gap_status(reading.val_train_gap, settings.thresholds),
         progress_pct=_pct(reading.current_step, reading.total_steps),
         loss_history=reading.recent_losses,
         current_checkpoint_id=reading.checkpoint_id,
@@ -194,6 +206,8 @@ def _machine(samples: Samples, settings: Settings, now: float) -> MachineStatus:
     }
     if host is None:
         return MachineStatus(**common, problems=troubles)
+    ram_pct = _pct(host.ram_used_gb, host.ram_total_gb)
+    disk_pct = _pct(host.disk_used_gb, host.disk_total_gb)
     return MachineStatus(
         **common,
         cpu_pct=host.cpu_pct,
@@ -201,13 +215,15 @@ def _machine(samples: Samples, settings: Settings, now: float) -> MachineStatus:
         load_1m=host.load_1m,
         ram_used_gb=host.ram_used_gb,
         ram_total_gb=host.ram_total_gb,
-        ram_pct=_pct(host.ram_used_gb, host.ram_total_gb),
+        ram_pct=ram_pct,
+        ram_level=usage_level(ram_pct, settings.thresholds.ram_warning_pct),
         swap_used_gb=host.swap_used_gb,
         swap_total_gb=host.swap_total_gb,
         disk_path=str(host.disk_path),
         disk_used_gb=host.disk_used_gb,
         disk_total_gb=host.disk_total_gb,
-        disk_pct=_pct(host.disk_used_gb, host.disk_total_gb),
+        disk_pct=disk_pct,
+        disk_level=usage_level(disk_pct, settings.thresholds.disk_warning_pct),
         uptime_s=host.uptime_s,
         host_age_s=samples.host.age_s(now),
         problems=(*troubles, *((host.problem,) if host.problem else ())),
@@ -254,13 +270,8 @@ def _troubles(sample: Sample[Any], interval_s: float, what: str, now: float) -> 
     return () if trouble is None else (f"{what}: {trouble}",)
 
 
-def _health(lights: tuple[HealthLight, ...]) -> str | None:
-    level = worst([light.level for light in lights])
-    return {"ok": "healthy", "warning": "warning", "critical": "critical"}.get(level)
-
-
-def _issues(lights: tuple[HealthLight, ...]) -> tuple[str, ...]:
-    return tuple(light.text for light in lights if light.level in ("warning", "critical"))
+def _health(levels: Sequence[Level]) -> str | None:
+    return {"ok": "healthy", "warning": "warning", "critical": "critical"}.get(worst(levels))
 
 
 def _pct(used: float | None, total: float | None) -> float | None:

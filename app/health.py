@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 from app.settings import Thresholds
 from app.views import GpuStatus, HealthLight, Level, MachineStatus
 from collectors.gpu import GpuReading
 from collectors.training import TrainingReading
+
+GapStatus = Literal["good", "warning", "overfitting"]
 
 _SEVERITY: dict[Level, int] = {"unknown": 0, "ok": 0, "warning": 1, "critical": 2}
 
@@ -33,6 +36,37 @@ def gpu_level(gpu: GpuReading, thresholds: Thresholds) -> Level:
     if gpu.temp_c >= critical:
         return "critical"
     return "warning" if gpu.temp_c >= warning else "ok"
+
+
+def usage_level(pct: float | None, warning_pct: float) -> Level:
+    """How full a memory or a disk is; one that is all but full is critical."""
+    if pct is None:
+        return "unknown"
+    if pct >= (100 + warning_pct) / 2:
+        return "critical"
+    return "warning" if pct >= warning_pct else "ok"
+
+
+def gap_status(gap: float | None, thresholds: Thresholds) -> GapStatus | None:
+    """What the gap between validation and training loss says about overfitting."""
+    if gap is None or not math.isfinite(gap):
+        return None
+    if gap >= thresholds.val_train_gap_overfitting:
+        return "overfitting"
+    return "warning" if gap >= thresholds.val_train_gap_warning else "good"
+
+
+def machine_issues(machines: Sequence[MachineStatus]) -> list[tuple[Level, str]]:
+    """Memories and disks that fill up: what ends a run that is healthy in itself."""
+    return [
+        (level, f"{machine.name}: {what} {pct:.0f} % full")
+        for machine in machines
+        for what, level, pct in (
+            ("RAM", machine.ram_level, machine.ram_pct),
+            ("disk", machine.disk_level, machine.disk_pct),
+        )
+        if pct is not None and level in ("warning", "critical")
+    ]
 
 
 def health_lights(

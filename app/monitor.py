@@ -71,16 +71,20 @@ class Monitor:
         while not self._stopping.is_set():
             self._new_sample.wait(MAX_TICK_S)
             self._new_sample.clear()
-            samples: dict[str, Any] = dict(self._sampler.samples())
-            views = assemble(
-                Samples(**samples),
-                self.settings,
-                now=time.time(),
-                version=self._views.version + 1,
-            )
-            with self._changed:
-                self._views = views
-                self._changed.notify_all()
+            try:
+                self._tick()
+            except Exception:
+                # A reading that no view can hold must not stop the views of later readings.
+                log.exception("the views of this tick could not be built")
+
+    def _tick(self) -> None:
+        samples: dict[str, Any] = dict(self._sampler.samples())
+        views = assemble(
+            Samples(**samples), self.settings, now=time.time(), version=self._views.version + 1
+        )
+        with self._changed:
+            self._views = views
+            self._changed.notify_all()
 
 
 def _sources(settings: Settings) -> list[Source[Any]]:

@@ -76,12 +76,14 @@ class MachineStatus(_View):
     ram_used_gb: float | None = None
     ram_total_gb: float | None = None
     ram_pct: float | None = None
+    ram_level: Level = "unknown"
     swap_used_gb: float | None = None
     swap_total_gb: float | None = None
     disk_path: str | None = None
     disk_used_gb: float | None = None
     disk_total_gb: float | None = None
     disk_pct: float | None = None
+    disk_level: Level = "unknown"
     uptime_s: float | None = None
     host_age_s: float | None = None
     problems: tuple[str, ...] = ()
@@ -108,6 +110,7 @@ class LiveStatus(_View):
     grad_norm: float | None = None
     val_loss: float | None = None
     val_train_gap: float | None = None
+    gap_status: Literal["good", "warning", "overfitting"] | None = None
     batch_step: int | None = None
     batch_total_steps: int | None = None
     batch_number: int | None = None

@@ -5,6 +5,8 @@ Each zone is a fragment that refreshes at its own pace; a zone reads the newest 
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import streamlit as st
 
 from app.cards import hardware, preview, preview_stats, queue, summary, training
@@ -15,8 +17,9 @@ intervals = monitor().settings.intervals
 
 @st.fragment(run_every=intervals.live_zone_s)
 def summary_zone() -> None:
+    view = monitor().views.live
     with st.container(border=True, key="card-summary"):
-        summary.draw(monitor().views.live)
+        summary.draw(view, now=datetime.now(UTC))
 
 
 @st.fragment(run_every=intervals.live_zone_s)

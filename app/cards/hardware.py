@@ -36,13 +36,24 @@ def _machine(machine: MachineStatus) -> str:
         parts.append(kit.note(machine.gpu_message))
     parts += [
         _meter("CPU", machine.cpu_pct, kit.number(machine.cpu_pct, 0, "%")),
-        _meter("RAM", machine.ram_pct, _of_gb(machine.ram_used_gb, machine.ram_total_gb)),
-        _meter("Disk", machine.disk_pct, _of_gb(machine.disk_used_gb, machine.disk_total_gb)),
+        _meter(
+            "RAM",
+            machine.ram_pct,
+            _of_gb(machine.ram_used_gb, machine.ram_total_gb),
+            machine.ram_level,
+        ),
+        _meter(
+            "Disk",
+            machine.disk_pct,
+            _of_gb(machine.disk_used_gb, machine.disk_total_gb),
+            machine.disk_level,
+        ),
     ]
     if machine.swap_used_gb:
         parts.append(kit.rows([("Swap", _of_gb(machine.swap_used_gb, machine.swap_total_gb))]))
-    if machine.host_age_s is not None and machine.host_age_s > OLD_S:
-        parts.append(kit.note(f"Read {kit.ago(machine.host_age_s)}."))
+    for what, age_s in (("GPU", machine.gpu_age_s), ("Host", machine.host_age_s)):
+        if age_s is not None and age_s > OLD_S:
+            parts.append(kit.note(f"{what} read {kit.ago(age_s)}."))
     parts.append(kit.problems(machine.problems))
     return "".join(parts)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from html import escape
 
 import streamlit as st
@@ -18,9 +19,18 @@ _STATUS_LEVEL: dict[str, Level] = {
 }
 
 
-def draw(view: LiveStatus) -> None:
-    """Draw the bar."""
-    st.html(html(view))
+# Views older than this mean that the app itself no longer builds them.
+OLD_VIEW_S = 15.0
+
+
+def draw(view: LiveStatus, *, now: datetime) -> None:
+    """Draw the bar, and say so when the view is not of ``now``."""
+    age_s = (now - view.timestamp).total_seconds()
+    old = kit.problems([_OLD_VIEW.format(kit.ago(age_s))], "critical") if age_s > OLD_VIEW_S else ""
+    st.html(html(view) + (f'<div class="cr">{old}</div>' if old else ""))
+
+
+_OLD_VIEW = "The app stopped updating: this is from {}. Its log says why; restart it."
 
 
 def html(view: LiveStatus) -> str:

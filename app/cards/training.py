@@ -12,6 +12,7 @@ TITLE = "Training progress"
 # A value older than this is shown with its age, so that it is not taken as live.
 OLD_S = 30.0
 
+_GAP_SIGN = {"good": " ✓", "warning": " ▲ wide", "overfitting": " ✕ overfitting"}
 _TREND_ARROW = {"improving": "↓ improving", "stable": "→ stable", "rising": "↑ rising"}
 
 
@@ -45,7 +46,7 @@ def html(view: LiveStatus) -> str:
                 ("Epoch", kit.number(view.epoch, 2)),
                 ("Streaming CE", kit.number(view.streaming_ce, 4)),
                 ("Loss variance", kit.number(view.loss_variance, 5)),
-                ("Val/train gap", kit.number(view.val_train_gap, 3)),
+                ("Val/train gap", _gap(view)),
                 ("Learning rate", kit.scientific(view.learning_rate)),
                 ("Gradient norm", kit.number(view.grad_norm, 3)),
                 ("Tokens/s, average", kit.number(view.tokens_per_sec_avg)),
@@ -62,6 +63,11 @@ def html(view: LiveStatus) -> str:
 def _trend(view: LiveStatus) -> str:
     arrow = _TREND_ARROW.get(view.loss_trend or "")
     return f" <small>{arrow}</small>" if arrow else ""
+
+
+def _gap(view: LiveStatus) -> str:
+    sign = _GAP_SIGN.get(view.gap_status or "", "")
+    return f"{kit.number(view.val_train_gap, 3)}{sign}"
 
 
 def _aside(view: LiveStatus) -> str:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from app.health import gpu_level, health_lights, worst
+from app.health import (
+    gap_status,
+    gpu_level,
+    health_lights,
+    machine_issues,
+    usage_level,
+    worst,
+)
 from app.settings import Thresholds
 from app.views import GpuStatus, Level, MachineStatus
 from collectors.gpu import GpuReading
@@ -95,3 +102,26 @@ def test_a_loss_that_is_not_finite_is_critical_whatever_its_trend() -> None:
 
 def test_nothing_known_is_unknown_not_ok() -> None:
     assert {light.level for light in health_lights(None, [])} == {"unknown"}
+
+
+@pytest.mark.parametrize(
+    ("pct", "level"),
+    [(None, "unknown"), (50, "ok"), (90, "warning"), (94.9, "warning"), (95, "critical")],
+)
+def test_a_disk_that_fills_up_is_told_before_it_is_full(pct: float | None, level: Level) -> None:
+    assert usage_level(pct, warning_pct=90) == level
+
+
+def test_a_full_disk_is_an_issue_that_names_the_machine() -> None:
+    machine = MachineStatus(
+        name="box", role="training", online=True, disk_pct=97, disk_level="critical", ram_pct=10
+    )
+    assert machine_issues([machine]) == [("critical", "box: disk 97 % full")]
+
+
+@pytest.mark.parametrize(
+    ("gap", "status"),
+    [(None, None), (float("nan"), None), (0.08, "good"), (0.3, "warning"), (0.5, "overfitting")],
+)
+def test_a_widening_gap_is_overfitting(gap: float | None, status: str | None) -> None:
+    assert gap_status(gap, Thresholds()) == status

@@ -101,3 +101,14 @@ def test_stopping_ends_every_thread(run_dir: Path) -> None:
     assert monitor.alive()
     monitor.stop()
     wait_until(lambda: not monitor.alive(), 10)
+
+
+def test_a_tick_that_fails_does_not_end_the_views(
+    monitor: Monitor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert monitor.wait_for(1, timeout_s=10)
+    with monkeypatch.context() as broken:
+        broken.setattr("app.monitor.assemble", None)
+        wait_until(lambda: "could not be built" in caplog.text, 10, "a failed tick in the log")
+    assert monitor.wait_for(monitor.views.version + 1, timeout_s=10)
+    assert monitor.alive()

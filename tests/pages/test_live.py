@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,14 @@ def test_a_held_preview_is_not_replaced_by_newer_ones(watching: Monitor, run_dir
 def test_a_page_outside_the_server_says_how_to_start_it() -> None:
     with pytest.raises(NotServing, match="python -m app"):
         monitor()
+
+
+def test_when_the_views_are_no_longer_built_the_page_says_so(watching: Monitor) -> None:
+    assert watching.wait_for(1, timeout_s=10)
+    old = watching.views.live.model_copy(
+        update={"timestamp": datetime.now(UTC) - timedelta(minutes=3)}
+    )
+    watching.stop()
+    watching._views = watching.views.model_copy(update={"live": old})
+    page = AppTest.from_file(ROOT / "app" / "main.py", default_timeout=30).run()
+    assert "The app stopped updating: this is from 3m ago" in shown(page)

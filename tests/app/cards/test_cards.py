@@ -189,6 +189,31 @@ def test_hardware_shows_each_value_against_its_limit() -> None:
     assert 'title="this card has no fan"' in html
 
 
+def test_old_readings_are_shown_with_their_age() -> None:
+    machine = MachineStatus(name="box", role="training", online=True, gpu_age_s=95, host_age_s=3)
+    shown = text(hardware.html([machine]))
+    assert "GPU read 1m ago" in shown
+    assert "Host read" not in shown
+
+
+def test_a_disk_that_is_nearly_full_is_marked() -> None:
+    machine = MachineStatus(
+        name="box",
+        role="training",
+        online=True,
+        disk_used_gb=95,
+        disk_total_gb=100,
+        disk_pct=95,
+        disk_level="critical",
+    )
+    assert "✕ 95 / 100 GB" in text(hardware.html([machine]))
+
+
+def test_a_gap_that_means_overfitting_says_so() -> None:
+    view = live(current_step=3, val_train_gap=0.61, gap_status="overfitting")
+    assert "0.610 ✕ overfitting" in text(training.html(view))
+
+
 def test_a_machine_without_gpu_says_why() -> None:
     machine = MachineStatus(
         name="box", role="training", online=True, gpu_message="No NVIDIA driver."
