@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,13 +49,24 @@ class TailBatch:
     more: bool = False  # there is more to read at once
 
 
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a file has been read, for reading on in another process."""
+
+    inode: int
+    offset: int
+    lines: int
+    fingerprint: bytes
+    skipping: bool = False  # inside a line that is too long
+
+
 @dataclass(slots=True)
 class _File:
     inode: int
     offset: int = 0
     lines_before: int | None = 0  # None: not counted, as reading began in the middle
     fingerprint: bytes = b""
-    skipping: bool = False  # inside a line that is too long
+    skipping: bool = False
     problem: str | None = None
 
 
@@ -72,7 +83,8 @@ class LogTail:
     """Follows the files of one directory that match ``glob``. Not safe for threads.
 
     With ``last_lines`` the first read begins about that many lines before the end of the newest
-    files, instead of at the start of all of them.
+    files, instead of at the start of all of them. With ``positions``, from :meth:`positions` of an
+    earlier tail, it goes on from there.
     """
 
     def __init__(
@@ -81,6 +93,7 @@ class LogTail:
         glob: str,
         *,
         last_lines: int | None = None,
+        positions: Mapping[str, Position] | None = None,
         max_line_bytes: int = MAX_LINE_BYTES,
         max_read_bytes: int = MAX_READ_BYTES,
     ) -> None:
@@ -89,7 +102,10 @@ class LogTail:
         self._last_lines = last_lines
         self._max_line_bytes = max_line_bytes
         self._max_read_bytes = max_read_bytes
-        self._files: dict[Path, _File] = {}
+        self._files: dict[Path, _File] = {
+            directory / name: _File(at.inode, at.offset, at.lines, at.fingerprint, at.skipping)
+            for name, at in (positions or {}).items()
+        }
         self._listed: list[Path] = []
         self._listed_mtime_ns: int | None = None
         self._listed_at_ns = 0
@@ -119,6 +135,16 @@ class LogTail:
             problems=tuple(problem for problem in problems if problem is not None),
             more=found.more,
         )
+
+    def positions(self) -> dict[str, Position]:
+        """How far each file has been read, by its name."""
+        return {
+            path.name: Position(
+                state.inode, state.offset, state.lines_before, state.fingerprint, state.skipping
+            )
+            for path, state in self._files.items()
+            if state.lines_before is not None and state.inode >= 0
+        }
 
     def _list(self) -> list[Path]:
         mtime_ns = self._directory.stat().st_mtime_ns
