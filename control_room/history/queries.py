@@ -1,0 +1,203 @@
+"""What is asked of the history: plain SQL in one place, every parameter bound."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import duckdb
+
+PREVIEW_COLUMNS = (
+    "seq",
+    "ts",
+    "step",
+    "checkpoint_id",
+    "example_id",
+    "dataset_id",
+    "regime",
+    "source_pool",
+    "prompt",
+    "golden",
+    "model_answer",
+    "exact_match",
+    "normalized_match",
+    "failure_mode",
+    "ce",
+    "prompt_tokens",
+    "golden_tokens",
+    "model_tokens",
+    "generation_time_ms",
+    "contract_status",
+    "run_id",
+    "pattern",
+)
+
+# What a person chooses from a list; each is a column and a field of PreviewFilter.
+CHOICES = ("regime", "source_pool", "failure_mode", "dataset_id", "pattern", "checkpoint_id")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewFilter:
+    """Which previews; None asks for all. Times without a zone are UTC; both ends are included."""
+
+    regime: str | None = None
+    source_pool: str | None = None
+    exact_match: bool | None = None
+    normalized_match: bool | None = None
+    failure_mode: str | None = None
+    dataset_id: str | None = None
+    pattern: str | None = None
+    checkpoint_id: str | None = None
+    example_id: str | None = None
+    min_step: int | None = None
+    max_step: int | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str | None = None  # in prompt, golden or answer, whatever the case
+
+    def __bool__(self) -> bool:
+        """Whether anything is asked for."""
+        return any(getattr(self, each.name) is not None for each in fields(self))
+
+    def where(self) -> tuple[str, list[Any]]:
+        """The condition and its parameters."""
+        conditions: list[str] = []
+        values: list[Any] = []
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if value is not None:
+                conditions.append(_CONDITIONS.get(each.name, f"{each.name} = ?"))
+                values.append(_bound(value))
+        return " AND ".join(conditions) or "true", values
+
+
+_CONDITIONS = {
+    "min_step": "step >= ?",
+    "max_step": "step <= ?",
+    "since": "ts >= ?",
+    "until": "ts <= ?",
+    "text": "contains(search, lower(?))",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewRow:
+    """One preview of the history. ``seq`` is its place in time, from 1."""
+
+    seq: int
+    ts: datetime
+    step: int
+    checkpoint_id: str | None
+    example_id: str | None
+    dataset_id: str | None
+    regime: str | None
+    source_pool: str | None
+    prompt: str
+    golden: str
+    model_answer: str
+    exact_match: bool | None
+    normalized_match: bool | None
+    failure_mode: str | None
+    ce: float | None
+    prompt_tokens: int | None
+    golden_tokens: int | None
+    model_tokens: int | None
+    generation_time_ms: float | None
+    contract_status: dict[str, bool] | None
+    run_id: str | None
+    pattern: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewPage:
+    """One page, newest first. ``total`` previews match, of ``total_all``."""
+
+    rows: tuple[PreviewRow, ...]
+    total: int
+    total_all: int
+
+
+def preview_page(
+    cursor: duckdb.DuckDBPyConnection, wanted: PreviewFilter, *, limit: int, offset: int
+) -> PreviewPage:
+    """The newest previews that match, ``offset`` of them skipped."""
+    total_all = _one(cursor, "SELECT count(*) FROM previews", [])
+    where, values = wanted.where()
+    if not wanted:
+        # seq has no gaps, so a range of it is the page, however far back.
+        newest = total_all - offset
+        found = _rows(cursor, "seq > ? AND seq <= ?", [newest - limit, newest])
+        return PreviewPage(found, total_all, total_all)
+    total = _one(cursor, f"SELECT count(*) FROM previews WHERE {where}", values)
+    query = f"SELECT seq FROM previews WHERE {where} ORDER BY seq DESC LIMIT ? OFFSET ?"
+    chosen = [seq for (seq,) in cursor.execute(query, [*values, limit, offset]).fetchall()]
+    return PreviewPage(_rows(cursor, "seq IN (SELECT unnest(?))", [chosen]), total, total_all)
+
+
+def preview_neighbours(
+    cursor: duckdb.DuckDBPyConnection, wanted: PreviewFilter, seq: int
+) -> tuple[int | None, int | None]:
+    """The ``seq`` of the next newer and the next older preview that match."""
+    where, values = wanted.where()
+    newer = f"SELECT min(seq) FROM previews WHERE seq > ? AND {where}"
+    older = f"SELECT max(seq) FROM previews WHERE seq < ? AND {where}"
+    return _one(cursor, newer, [seq, *values]), _one(cursor, older, [seq, *values])
+
+
+def preview(cursor: duckdb.DuckDBPyConnection, seq: int) -> PreviewRow | None:
+    """One preview by its place in time."""
+    return next(iter(_rows(cursor, "seq = ?", [seq])), None)
+
+
+def same_example(
+    cursor: duckdb.DuckDBPyConnection, row: PreviewRow, *, limit: int
+) -> tuple[PreviewRow, ...]:
+    """The newest answers to the same example, newest first; none when it has no id."""
+    if row.example_id is None:
+        return ()
+    wanted = PreviewFilter(example_id=row.example_id, dataset_id=row.dataset_id)
+    return preview_page(cursor, wanted, limit=limit, offset=0).rows
+
+
+def choices(cursor: duckdb.DuckDBPyConnection, column: str) -> list[str]:
+    """The values that occur in one of :data:`CHOICES`, in order of the alphabet."""
+    if column not in CHOICES:
+        raise ValueError(f"{column} is not one of {', '.join(CHOICES)}")
+    query = f"SELECT DISTINCT {column} FROM previews WHERE {column} IS NOT NULL ORDER BY 1"
+    return [value for (value,) in cursor.execute(query).fetchall()]
+
+
+def reject_counts(cursor: duckdb.DuckDBPyConnection) -> list[tuple[str, int, int, str]]:
+    """Of each file with lines that cannot be read: name, how many, the newest and its reason."""
+    query = (
+        "SELECT file, count(*), max(line), arg_max(reason, line) "
+        "FROM rejects GROUP BY file ORDER BY file DESC"
+    )
+    return cursor.execute(query).fetchall()
+
+
+def _rows(
+    cursor: duckdb.DuckDBPyConnection, condition: str, values: Sequence[Any]
+) -> tuple[PreviewRow, ...]:
+    query = f"SELECT {', '.join(PREVIEW_COLUMNS)} FROM previews WHERE {condition} ORDER BY seq DESC"
+    found = []
+    for values_of_row in cursor.execute(query, list(values)).fetchall():
+        named = dict(zip(PREVIEW_COLUMNS, values_of_row, strict=True))
+        named["ts"] = named["ts"].replace(tzinfo=UTC)
+        found.append(PreviewRow(**named))
+    return tuple(found)
+
+
+def _one(cursor: duckdb.DuckDBPyConnection, query: str, values: Sequence[Any]) -> Any:
+    # fetchall, as fetchone leaves the connection busy.
+    return cursor.execute(query, list(values)).fetchall()[0][0]
+
+
+def _bound(value: object) -> object:
+    """As the tables have it: their times are UTC without a zone."""
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.astimezone(UTC).replace(tzinfo=None)
+    return value
