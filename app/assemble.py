@@ -16,6 +16,7 @@ from app.health import (
     usage_level,
     worst,
 )
+from app.history import HistoryReading
 from app.settings import Settings
 from app.views import (
     GpuStatus,
@@ -54,6 +55,7 @@ class Samples:
     gpu: Sample[GpusReading] = field(default_factory=Sample)
     host: Sample[HostReading] = field(default_factory=Sample)
     queues: Sample[QueuesReading] = field(default_factory=Sample)
+    history: Sample[HistoryReading] = field(default_factory=Sample)
 
 
 def assemble(samples: Samples, settings: Settings, *, now: float, version: int) -> Views:

@@ -13,7 +13,7 @@ ICON = ROOT / "app" / "icon.svg"  # a named icon would be fetched from the netwo
 
 # The live page is the front page; every other file in pages/ follows by name.
 FRONT = "live"
-ICONS = {"live": ":material/monitor_heart:"}
+ICONS = {"live": ":material/monitor_heart:", "previews": ":material/table_rows:"}
 
 
 def page(path: Path) -> st.Page:

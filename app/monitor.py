@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from app.assemble import Samples, assemble
+from app.history import RunHistory
 from app.settings import Settings
 from app.views import Views
 from collectors.gpu import NvmlSession
@@ -29,7 +30,10 @@ class Monitor:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._sampler = Sampler(_sources(settings), on_sample=self._sampled)
+        self.history = RunHistory(
+            RunDir(settings.run_dir), memory_limit_mb=settings.history.memory_limit_mb
+        )
+        self._sampler = Sampler(_sources(settings, self.history), on_sample=self._sampled)
         self._new_sample = threading.Event()
         self._stopping = threading.Event()
         self._changed = threading.Condition()
@@ -87,7 +91,7 @@ class Monitor:
             self._changed.notify_all()
 
 
-def _sources(settings: Settings) -> list[Source[Any]]:
+def _sources(settings: Settings, history: RunHistory) -> list[Source[Any]]:
     run = RunDir(settings.run_dir)
     intervals, liveness, thresholds = settings.intervals, settings.liveness, settings.thresholds
     training = TrainingWatch(
@@ -111,4 +115,5 @@ def _sources(settings: Settings) -> list[Source[Any]]:
         Source("gpu", intervals.gpu_s, nvml.read, nvml.close),
         Source("host", intervals.host_s, host.read),
         Source("queues", intervals.queues_s, lambda: read_queues(run)),
+        Source("history", settings.history.refresh_s, history.refresh, history.close),
     ]

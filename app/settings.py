@@ -103,6 +103,14 @@ class Heatmap(_Section):
         return self
 
 
+class History(_Section):
+    """The index of the logs."""
+
+    refresh_s: Seconds = 1.0
+    memory_limit_mb: Annotated[int, Field(ge=64)] = 512
+    rows_per_page: Annotated[int, Field(ge=10, le=1000)] = 100
+
+
 class Settings(BaseSettings):
     """What the app may be told. Frozen; made once at the start and handed down."""
 
@@ -119,6 +127,7 @@ class Settings(BaseSettings):
     liveness: Liveness = Liveness()
     thresholds: Thresholds = Thresholds()
     heatmap: Heatmap = Heatmap()
+    history: History = History()
 
     @classmethod
     def settings_customise_sources(

@@ -46,6 +46,19 @@ def _shown(latest: Preview) -> Preview:
 
 def outcome_html(preview: Preview, view: PreviewStatus) -> str:
     """Which example this is and how it went."""
+    age = max(0.0, (view.timestamp - preview.ts).total_seconds())
+    return kit.card(TITLE, *_about(preview), aside=kit.ago(age))
+
+
+def detail_html(preview: Preview) -> str:
+    """Everything of one preview: example, outcome, prompt, answers, metrics."""
+    prompt = kit.heading("Prompt") + kit.text_box(escape(preview.prompt))
+    logged = kit.note(f"Logged {preview.ts.astimezone():%Y-%m-%d %H:%M:%S %Z}")
+    about = "".join(_about(preview))
+    return f'<div class="cr">{about}{logged}{prompt}</div>{answers_html(preview)}'
+
+
+def _about(preview: Preview) -> tuple[str, str]:
     where = " · ".join(
         part
         for part in (
@@ -57,13 +70,7 @@ def outcome_html(preview: Preview, view: PreviewStatus) -> str:
         )
         if part
     )
-    age = max(0.0, (view.timestamp - preview.ts).total_seconds())
-    return kit.card(
-        TITLE,
-        f"<p>{escape(where)}</p>",
-        kit.chips([_outcome(preview), *_contracts(preview)]),
-        aside=kit.ago(age),
-    )
+    return f"<p>{escape(where)}</p>", kit.chips([_outcome(preview), *_contracts(preview)])
 
 
 def answers_html(preview: Preview) -> str:

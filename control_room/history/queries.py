@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     import duckdb
+
+Cursor: TypeAlias = "duckdb.DuckDBPyConnection"
 
 PREVIEW_COLUMNS = (
     "seq",
@@ -120,9 +122,7 @@ class PreviewPage:
     total_all: int
 
 
-def preview_page(
-    cursor: duckdb.DuckDBPyConnection, wanted: PreviewFilter, *, limit: int, offset: int
-) -> PreviewPage:
+def preview_page(cursor: Cursor, wanted: PreviewFilter, *, limit: int, offset: int) -> PreviewPage:
     """The newest previews that match, ``offset`` of them skipped."""
     total_all = _one(cursor, "SELECT count(*) FROM previews", [])
     where, values = wanted.where()
@@ -138,7 +138,7 @@ def preview_page(
 
 
 def preview_neighbours(
-    cursor: duckdb.DuckDBPyConnection, wanted: PreviewFilter, seq: int
+    cursor: Cursor, wanted: PreviewFilter, seq: int
 ) -> tuple[int | None, int | None]:
     """The ``seq`` of the next newer and the next older preview that match."""
     where, values = wanted.where()
@@ -147,14 +147,12 @@ def preview_neighbours(
     return _one(cursor, newer, [seq, *values]), _one(cursor, older, [seq, *values])
 
 
-def preview(cursor: duckdb.DuckDBPyConnection, seq: int) -> PreviewRow | None:
+def preview(cursor: Cursor, seq: int) -> PreviewRow | None:
     """One preview by its place in time."""
     return next(iter(_rows(cursor, "seq = ?", [seq])), None)
 
 
-def same_example(
-    cursor: duckdb.DuckDBPyConnection, row: PreviewRow, *, limit: int
-) -> tuple[PreviewRow, ...]:
+def same_example(cursor: Cursor, row: PreviewRow, *, limit: int) -> tuple[PreviewRow, ...]:
     """The newest answers to the same example, newest first; none when it has no id."""
     if row.example_id is None:
         return ()
@@ -162,7 +160,7 @@ def same_example(
     return preview_page(cursor, wanted, limit=limit, offset=0).rows
 
 
-def choices(cursor: duckdb.DuckDBPyConnection, column: str) -> list[str]:
+def choices(cursor: Cursor, column: str) -> list[str]:
     """The values that occur in one of :data:`CHOICES`, in order of the alphabet."""
     if column not in CHOICES:
         raise ValueError(f"{column} is not one of {', '.join(CHOICES)}")
@@ -170,7 +168,7 @@ def choices(cursor: duckdb.DuckDBPyConnection, column: str) -> list[str]:
     return [value for (value,) in cursor.execute(query).fetchall()]
 
 
-def reject_counts(cursor: duckdb.DuckDBPyConnection) -> list[tuple[str, int, int, str]]:
+def reject_counts(cursor: Cursor) -> list[tuple[str, int, int, str]]:
     """Of each file with lines that cannot be read: name, how many, the newest and its reason."""
     query = (
         "SELECT file, count(*), max(line), arg_max(reason, line) "
@@ -179,9 +177,7 @@ def reject_counts(cursor: duckdb.DuckDBPyConnection) -> list[tuple[str, int, int
     return cursor.execute(query).fetchall()
 
 
-def _rows(
-    cursor: duckdb.DuckDBPyConnection, condition: str, values: Sequence[Any]
-) -> tuple[PreviewRow, ...]:
+def _rows(cursor: Cursor, condition: str, values: Sequence[Any]) -> tuple[PreviewRow, ...]:
     query = f"SELECT {', '.join(PREVIEW_COLUMNS)} FROM previews WHERE {condition} ORDER BY seq DESC"
     found = []
     for values_of_row in cursor.execute(query, list(values)).fetchall():
@@ -191,7 +187,7 @@ def _rows(
     return tuple(found)
 
 
-def _one(cursor: duckdb.DuckDBPyConnection, query: str, values: Sequence[Any]) -> Any:
+def _one(cursor: Cursor, query: str, values: Sequence[Any]) -> Any:
     # fetchall, as fetchone leaves the connection busy.
     return cursor.execute(query, list(values)).fetchall()[0][0]
 

@@ -1,0 +1,81 @@
+"""The history index of the watched run, opened in the background and shared by every viewer."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from control_room.history.index import HistoryIndex, IndexInUse
+from control_room.rundir import RunDir
+
+if TYPE_CHECKING:
+    import duckdb
+
+log = logging.getLogger(__name__)
+
+
+class HistoryNotReady(RuntimeError):
+    """There is no index to ask yet. The message is for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryReading:
+    """What the last look at the logs brought."""
+
+    added: int = 0
+    problems: tuple[str, ...] = ()
+    note: str | None = None  # why the index is not kept on disk
+
+
+class RunHistory:
+    """Opens the index at the first refresh of a run that has logs, and keeps it up to date.
+
+    Kept in the run directory's cache, or in memory where that cannot be written or another app has
+    it open. One thread refreshes; any thread may ask through :meth:`cursor`.
+    """
+
+    def __init__(self, run: RunDir, *, memory_limit_mb: int) -> None:
+        self._run = run
+        self._memory_limit_mb = memory_limit_mb
+        self._index: HistoryIndex | None = None
+        self._note: str | None = None
+        self._up_to_date = threading.Event()
+
+    def refresh(self) -> HistoryReading:
+        """Take in what the logs gained."""
+        if self._index is None:
+            if not (self._run.path / "logs").is_dir():
+                return HistoryReading()
+            self._index = self._open()
+        result = self._index.refresh()
+        added, problems = result.added, result.problems
+        while result.more:
+            result = self._index.refresh()
+            added += result.added
+        self._up_to_date.set()
+        return HistoryReading(added, problems, self._note)
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A connection of the caller's own. Raises :class:`HistoryNotReady`."""
+        if self._index is None:
+            raise HistoryNotReady("Nothing has been logged in this run yet.")
+        if not self._up_to_date.is_set():
+            raise HistoryNotReady("The history is being read from the logs for the first time.")
+        return self._index.cursor()
+
+    def close(self) -> None:
+        """Close the index."""
+        if self._index is not None:
+            self._index.close()
+            self._index = None
+
+    def _open(self) -> HistoryIndex:
+        database = self._run.cache / "history.duckdb"
+        try:
+            return HistoryIndex(self._run, database=database, memory_limit_mb=self._memory_limit_mb)
+        except (IndexInUse, OSError) as error:
+            self._note = f"The history is held in memory: {error}"
+            log.warning(self._note)
+            return HistoryIndex(self._run, memory_limit_mb=self._memory_limit_mb)

@@ -1,0 +1,92 @@
+"""The previews page in a real browser: filter, open, go on, share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from control_room import Recorder
+from tests.support import serving_app
+
+pytestmark = pytest.mark.browser
+
+ROW_HEIGHT = 35
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    directory = tmp_path_factory.mktemp("previews")
+    with Recorder(directory / "run") as recorder:
+        for step in range(150):
+            recorder.log_preview(
+                step=step,
+                prompt=f"What is {step} + 1?",
+                golden=str(step + 1),
+                model_answer=str(step + 1 if step % 3 else step),
+                exact_match=step % 3 != 0,
+                example_id=f"add_{step % 10}",
+                regime="regime3" if step % 2 else "plain_sft",
+            )
+    with serving_app(directory / "run", directory / "app.log") as served:
+        yield served
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    with browser.new_context(viewport={"width": 1440, "height": 900}) as context:
+        opened = context.new_page()
+        opened.goto(f"{address}/previews")
+        expect(opened.get_by_text("150 previews, newest first")).to_be_visible(timeout=60_000)
+        yield opened
+
+
+def open_first_row(page: Page) -> None:
+    table = page.get_by_test_id("stDataFrame")
+    expect(table).to_be_visible()
+    box = table.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 15, box["y"] + 1.5 * ROW_HEIGHT)
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+
+def test_a_filter_narrows_the_table_and_its_address_can_be_shared(
+    page: Page, browser: Browser
+) -> None:
+    page.get_by_label("Match").click()
+    page.get_by_role("option", name="No exact match").click()
+    expect(page.get_by_text("50 of 150 previews, newest first")).to_be_visible()
+    expect(page).to_have_url(re.compile("exact_match=false"))
+    with browser.new_context() as elsewhere:
+        shared = elsewhere.new_page()
+        shared.goto(page.url)
+        expect(shared.get_by_text("50 of 150 previews")).to_be_visible(timeout=30_000)
+
+
+def test_a_row_opens_and_its_neighbours_follow(page: Page) -> None:
+    open_first_row(page)
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("What is 149 + 1?")
+    expect(dialog).to_contain_text("The same example, over time")
+    dialog.get_by_role("button", name="Older").click()
+    expect(dialog).to_contain_text("What is 148 + 1?")
+    dialog.get_by_role("button", name="Newer").click()
+    expect(dialog).to_contain_text("What is 149 + 1?")
+
+
+def test_the_next_page_goes_on_where_the_first_ended(page: Page) -> None:
+    page.get_by_test_id("stPagination").get_by_text("2", exact=True).click()
+    expect(page.get_by_text("150 previews, newest first: 101-150")).to_be_visible()
+    open_first_row(page)
+    expect(page.get_by_role("dialog")).to_contain_text("What is 49 + 1?")
+
+
+def test_on_a_phone_nothing_is_wider_than_the_screen(browser: Browser, address: str) -> None:
+    with browser.new_context(viewport={"width": 390, "height": 844}) as context:
+        page = context.new_page()
+        page.goto(f"{address}/previews")
+        expect(page.get_by_text("150 previews, newest first")).to_be_visible(timeout=60_000)
+        main = page.get_by_test_id("stMain")
+        assert main.evaluate("element => element.scrollWidth <= element.clientWidth")

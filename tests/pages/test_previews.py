@@ -1,0 +1,107 @@
+"""The previews page as Streamlit runs it, without a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.current import serving
+from app.history import HistoryNotReady
+from app.monitor import Monitor
+from app.settings import load_settings
+from control_room import Recorder
+from control_room.history.queries import PreviewFilter, preview_page
+from tests.support import ROOT, wait_until
+
+PAGE = ROOT / "pages" / "previews.py"
+COUNT = 130
+
+
+@pytest.fixture
+def watching(tmp_path: Path) -> Iterator[Monitor]:
+    started = Monitor(load_settings({"run_dir": str(tmp_path / "run")}))
+    started.start()
+    with serving(started):
+        yield started
+    started.stop()
+
+
+@pytest.fixture
+def history(watching: Monitor) -> Monitor:
+    """A run with 130 previews, every fifth of them under regime3, every tenth exact."""
+    with Recorder(watching.settings.run_dir) as recorder:
+        for step in range(COUNT):
+            recorder.log_preview(
+                step=step,
+                prompt=f"prompt {step}",
+                golden="g",
+                model_answer="a",
+                exact_match=step % 10 == 0,
+                regime="regime3" if step % 5 == 0 else "plain_sft",
+            )
+
+    def indexed() -> bool:
+        try:
+            cursor = watching.history.cursor()
+        except HistoryNotReady:
+            return False
+        return preview_page(cursor, PreviewFilter(), limit=1, offset=0).total == COUNT
+
+    wait_until(indexed, 20, "the index of all previews")
+    return watching
+
+
+def open_page(**query: str) -> AppTest:
+    page = AppTest.from_file(PAGE, default_timeout=30)
+    for name, value in query.items():
+        page.query_params[name] = value
+    page.run()
+    assert not page.exception
+    return page
+
+
+def test_before_anything_is_logged_it_says_so(watching: Monitor) -> None:
+    assert "Nothing has been logged" in open_page().info[0].value
+
+
+def test_a_page_shows_the_newest_previews_and_how_many_there_are(history: Monitor) -> None:
+    page = open_page()
+    assert page.caption[0].value == "130 previews, newest first: 1-100"
+    shown = page.dataframe[0].value
+    assert len(shown) == 100
+    assert list(shown["Step"][:3]) == [129, 128, 127]
+
+
+def test_the_address_sets_the_filter_and_garbage_in_it_is_named(history: Monitor) -> None:
+    page = open_page(regime="regime3", exact_match="true", page="banana")
+    assert page.caption[0].value == "13 of 130 previews, newest first: 1-13"
+    assert set(page.dataframe[0].value["Regime"]) == {"regime3"}
+    assert "page=banana in the address is ignored" in page.warning[0].value
+
+
+def test_choosing_a_filter_puts_it_into_the_address(history: Monitor) -> None:
+    page = open_page()
+    page.selectbox(key="previews-regime").select("regime3").run()
+    assert page.caption[0].value == "26 of 130 previews, newest first: 1-26"
+    assert page.query_params["regime"] in ("regime3", ["regime3"])
+    page.text_input(key="previews-text").set_value("PROMPT 10").run()
+    assert list(page.dataframe[0].value["Step"]) == [105, 100, 10]
+
+
+def test_nothing_that_matches_is_said_so(history: Monitor) -> None:
+    page = open_page(text="nowhere to be found")
+    assert "No preview matches" in page.info[0].value
+
+
+def test_lines_that_were_left_out_are_named(history: Monitor) -> None:
+    (log,) = (history.settings.run_dir / "logs" / "preview").glob("*.jsonl")
+    with log.open("ab") as file:
+        file.write(b"garbage\n")
+
+    def shown() -> str:
+        return " ".join(str(element.proto.body) for element in open_page().get("html"))
+
+    wait_until(lambda: f"{log.name}: 1 lines cannot be read" in shown(), 20, "the note")
