@@ -133,8 +133,14 @@ def _preview(samples: Samples, settings: Settings, run_id: str, now: float) -> P
     sample = samples.previews
     troubles = _troubles(sample, settings.intervals.previews_s, "preview log", now)
     reading = sample.reading
+    history_problems = _history_problems(samples.history)
     if reading is None:
-        return PreviewStatus(run_id=run_id, problems=troubles, timestamp=_utc(now))
+        return PreviewStatus(
+            run_id=run_id,
+            problems=troubles,
+            history_problems=history_problems,
+            timestamp=_utc(now),
+        )
     summary = reading.summary
     latest = summary.latest
     return PreviewStatus(
@@ -151,8 +157,16 @@ def _preview(samples: Samples, settings: Settings, run_id: str, now: float) -> P
         em_trend=summary.em_trend,
         age_s=None if latest is None or latest.ts is None else now - latest.ts.timestamp(),
         problems=(*troubles, *reading.problems),
+        history_problems=history_problems,
         timestamp=_utc(now),
     )
+
+
+def _history_problems(sample: Sample[HistoryReading]) -> tuple[str, ...]:
+    """A long first read is no trouble, so only what was said counts."""
+    reading = sample.reading
+    told = () if reading is None else (*reading.problems, reading.note)
+    return tuple(text for text in (sample.error, *told) if text is not None)
 
 
 def _system(

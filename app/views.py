@@ -209,6 +209,7 @@ class PreviewStatus(_View):
     em_trend: tuple[float, ...] = ()
     age_s: float | None = None  # of the newest preview
     problems: tuple[str, ...] = ()
+    history_problems: tuple[str, ...] = ()  # why the history may not be all that was logged
     timestamp: datetime
 
 

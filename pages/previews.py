@@ -30,6 +30,8 @@ MATCHES = {"Any": None, "Exact match": True, "No exact match": False}
 def main() -> None:
     """Draw the page."""
     st.html('<div class="cr"><h3>Preview history</h3></div>')
+    for text in monitor().views.preview.history_problems:
+        st.warning(text)
     try:
         cursor = monitor().history.cursor()
     except HistoryNotReady as reason:

@@ -105,3 +105,16 @@ def test_lines_that_were_left_out_are_named(history: Monitor) -> None:
         return " ".join(str(element.proto.body) for element in open_page().get("html"))
 
     wait_until(lambda: f"{log.name}: 1 lines cannot be read" in shown(), 20, "the note")
+
+
+def test_a_history_that_cannot_be_kept_on_disk_says_so(tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    with Recorder(run_dir) as recorder:
+        recorder.log_preview(step=1, prompt="p", golden="g", model_answer="a")
+    (run_dir / ".control_room").write_text("a file where the cache should be")
+    started = Monitor(load_settings({"run_dir": str(run_dir)}))
+    started.start()
+    with serving(started):
+        wait_until(lambda: bool(started.views.preview.history_problems), 20, "the note")
+        assert "held in memory" in open_page().warning[0].value
+    started.stop()
