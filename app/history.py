@@ -30,9 +30,10 @@ class HistoryReading:
 
 
 class RunHistory:
-    """Opens the index at the first refresh of a run that has logs, and keeps it up to date.
+    """Opens the index once somebody wants it, and from then on keeps it up to date.
 
-    Kept in the run directory's cache, or in memory where that cannot be written or another app has
+    Until then it costs nothing: a page left on the live view needs no database. The index is kept
+    in the run directory's cache, or in memory where that cannot be written or another app has
     it open. One thread refreshes; any thread may ask through :meth:`cursor`.
     """
 
@@ -41,10 +42,13 @@ class RunHistory:
         self._memory_limit_mb = memory_limit_mb
         self._index: HistoryIndex | None = None
         self._note: str | None = None
+        self._wanted = threading.Event()
         self._up_to_date = threading.Event()
 
     def refresh(self) -> HistoryReading:
-        """Take in what the logs gained."""
+        """Take in what the logs gained, if anybody wants to know."""
+        if not self._wanted.is_set():
+            return HistoryReading()
         if self._index is None:
             if not (self._run.path / "logs").is_dir():
                 return HistoryReading()
@@ -57,12 +61,17 @@ class RunHistory:
         self._up_to_date.set()
         return HistoryReading(added, problems, self._note)
 
+    def want(self) -> None:
+        """Have the index opened and kept up to date from now on."""
+        self._wanted.set()
+
     def cursor(self) -> duckdb.DuckDBPyConnection:
-        """A connection of the caller's own. Raises :class:`HistoryNotReady`."""
-        if self._index is None:
+        """A connection of the caller's own. Raises :class:`HistoryNotReady`; wanted from now on."""
+        self.want()
+        if not (self._run.path / "logs").is_dir():
             raise HistoryNotReady("Nothing has been logged in this run yet.")
-        if not self._up_to_date.is_set():
-            raise HistoryNotReady("The history is being read from the logs for the first time.")
+        if self._index is None or not self._up_to_date.is_set():
+            raise HistoryNotReady("The history is being read from the logs.")
         return self._index.cursor()
 
     def close(self) -> None:

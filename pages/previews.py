@@ -34,8 +34,8 @@ def main() -> None:
         st.warning(text)
     try:
         cursor = monitor().history.cursor()
-    except HistoryNotReady as reason:
-        st.info(str(reason))
+    except HistoryNotReady:
+        wait_for_history()
         return
     wanted, ignored = from_query(st.query_params.to_dict())
     for text in ignored:
@@ -58,6 +58,17 @@ def main() -> None:
     ]
     if left_out:
         st.html(f'<div class="cr">{kit.problems(left_out)}</div>')
+
+
+@st.fragment(run_every=1.0)
+def wait_for_history() -> None:
+    """Say what is missing until it is there."""
+    try:
+        monitor().history.cursor()
+    except HistoryNotReady as reason:
+        st.info(str(reason))
+    else:
+        st.rerun()
 
 
 def choose(wanted: PreviewFilter, cursor: queries.Cursor) -> PreviewFilter:

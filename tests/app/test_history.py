@@ -28,6 +28,7 @@ def total(history: RunHistory) -> int:
 
 def test_a_run_without_logs_is_left_alone(run: RunDir) -> None:
     history = RunHistory(run, memory_limit_mb=64)
+    history.want()
     history.refresh()
     assert not run.path.exists()
     with pytest.raises(HistoryNotReady, match="Nothing has been logged"):
@@ -37,6 +38,7 @@ def test_a_run_without_logs_is_left_alone(run: RunDir) -> None:
 def test_what_is_logged_can_be_asked_for(run: RunDir) -> None:
     log_previews(run, 5)
     history = RunHistory(run, memory_limit_mb=64)
+    history.want()
     assert history.refresh().added == 5
     assert total(history) == 5
     log_previews(run, 2)
@@ -50,8 +52,21 @@ def test_where_the_cache_cannot_be_written_the_history_is_held_in_memory(run: Ru
     run.cache.parent.mkdir(exist_ok=True)
     run.cache.write_text("a file where the cache should be")
     history = RunHistory(run, memory_limit_mb=64)
+    history.want()
     note = history.refresh().note
     assert note is not None
     assert "held in memory" in note
     assert total(history) == 3
+    history.close()
+
+
+def test_until_somebody_wants_it_nothing_is_opened(run: RunDir) -> None:
+    log_previews(run, 1)
+    history = RunHistory(run, memory_limit_mb=64)
+    assert history.refresh().added == 0
+    assert not run.cache.exists()
+    with pytest.raises(HistoryNotReady, match="being read"):
+        history.cursor()
+    assert history.refresh().added == 1
+    assert total(history) == 1
     history.close()

@@ -115,6 +115,7 @@ def test_a_history_that_cannot_be_kept_on_disk_says_so(tmp_path: Path) -> None:
     started = Monitor(load_settings({"run_dir": str(run_dir)}))
     started.start()
     with serving(started):
+        open_page()
         wait_until(lambda: bool(started.views.preview.history_problems), 20, "the note")
         assert "held in memory" in open_page().warning[0].value
     started.stop()
