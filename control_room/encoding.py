@@ -82,6 +82,8 @@ def parse_timestamp(text: str) -> datetime:
     """
     ts = datetime.fromisoformat(text)
     try:
-        return ts if ts.utcoffset() is not None else ts.astimezone()
+        aware = ts if ts.utcoffset() is not None else ts.astimezone()
+        aware.astimezone(UTC)  # whoever compares or stores it needs it in UTC
+        return aware
     except OverflowError as error:
         raise ValueError(f"{text} is out of range") from error

@@ -70,6 +70,8 @@ class FieldRule:
             return NON_FINITE.get(value, value)
         if self.kind == "Sequence[float]" and isinstance(value, list):
             return [NON_FINITE.get(v, v) if isinstance(v, str) else v for v in value]
+        if self.kind == "Mapping[str, bool]" and isinstance(value, dict):
+            return {name: flag for name, flag in value.items() if flag is not None}
         return value
 
     def refuse(self, value: object) -> NoReturn:

@@ -152,15 +152,26 @@ def parse_line(record_class: type[AnyRecord], line: bytes) -> AnyRecord:
     Raises ``ValueError`` saying what is wrong with the line.
     """
     try:
-        values = json.loads(line)
+        values = _loads(line)
     except ValueError as error:
         try:
-            values = json.loads(after_torn_line(line))
+            values = _loads(after_torn_line(line))
         except ValueError:
             raise ValueError(f"{record_class.__name__}: not a line of JSON: {error}") from None
     if not isinstance(values, dict):
         raise ValueError(f"{record_class.__name__}: expected a JSON object on the line")
     return record_class.from_mapping(values)
+
+
+def _loads(line: bytes) -> Any:
+    """The JSON of a line, its texts such that UTF-8 can hold them. Raises ``ValueError``."""
+    try:
+        values = json.loads(line.decode().removeprefix("\ufeff"))
+        if b"\\ud" in line or b"\\uD" in line:  # half a surrogate pair may be among them
+            values = json.loads(to_utf8(json.dumps(values, ensure_ascii=False)))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return values
 
 
 def after_torn_line(line: bytes) -> bytes:

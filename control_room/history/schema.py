@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC
-from typing import Any
 
 from control_room.records import MetricPoint, PreviewRecord, Record, ThroughputSample
 from control_room.rundir import LogKind
 
 # An index with another version is rebuilt from the logs.
-VERSION = 1
+VERSION = 2
 
 SEARCH_SEPARATOR = "\x1f"
+# Compressing long texts takes more time than everything else together, and searching them too.
+_LONG_TEXTS = ("prompt", "golden", "model_answer")
+_STORED_PLAIN = " USING COMPRESSION uncompressed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +29,38 @@ class Table:
     @property
     def create(self) -> str:
         """The statement that makes the table; ``ts`` is UTC without a zone."""
-        columns = ", ".join(f"{name} {sql}" for name, sql in self.columns.items())
-        search = ", search VARCHAR" if self.kind == "preview" else ""
+        columns = ", ".join(
+            f"{name} {sql}{_STORED_PLAIN if name in _LONG_TEXTS else ''}"
+            for name, sql in self.columns.items()
+        )
+        search = f", search VARCHAR{_STORED_PLAIN}" if self.kind == "preview" else ""
         return (
             f"CREATE TABLE {self.name} (seq BIGINT, {columns}{search}, "
             "file VARCHAR NOT NULL, line BIGINT NOT NULL)"
         )
 
-    def row(self, record: Any, run_id: str) -> dict[str, Any]:
-        """The record's values by column, without ``seq``, ``file`` and ``line``."""
-        values = {name: getattr(record, name) for name in self.columns}
-        values["ts"] = record.ts.astimezone(UTC).replace(tzinfo=None)
-        values["run_id"] = record.run_id or run_id
+    @property
+    def insert(self) -> str:
+        """The statement that takes in the rows of ``incoming``.
+
+        They have the record's columns, ``seq`` and ``line``, and for previews the ``rule_pattern``
+        of those without one. Its parameters are the file's name and the run's.
+        """
+        columns = {name: self._value(name) for name in self.columns}
         if self.kind == "preview":
-            values["search"] = SEARCH_SEPARATOR.join(
-                (record.prompt, record.golden, record.model_answer)
-            ).lower()
-        return values
+            columns["search"] = f"lower(concat_ws('{SEARCH_SEPARATOR}', {', '.join(_LONG_TEXTS)}))"
+        chosen = ", ".join(f"{value} AS {name}" for name, value in columns.items())
+        return (
+            f"INSERT INTO {self.name} BY NAME "
+            f"SELECT seq, {chosen}, $file AS file, line FROM incoming"
+        )
+
+    def _value(self, name: str) -> str:
+        if self.columns[name] != "VARCHAR" or name in _LONG_TEXTS:
+            return name
+        given = f"nullif({name}, '')"  # an empty name is none
+        instead = {"run_id": "$run", "pattern": "rule_pattern"}.get(name)
+        return f"coalesce({given}, {instead})" if instead else given
 
 
 TABLES: dict[LogKind, Table] = {

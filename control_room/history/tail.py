@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 MAX_LINE_BYTES = 16 * 2**20
@@ -30,6 +31,21 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Block:
+    """Complete lines that stand one after the other in a file, each with its newline."""
+
+    file: Path
+    first_number: int
+    data: bytes
+
+    def lines(self) -> Iterator[Line]:
+        """Each line that is not blank."""
+        for number, data in enumerate(self.data[:-1].split(b"\n"), start=self.first_number):
+            if data.strip():
+                yield Line(self.file, number, data)
+
+
+@dataclass(frozen=True, slots=True)
 class Reject:
     """A line that cannot be read, and why."""
 
@@ -42,11 +58,16 @@ class Reject:
 class TailBatch:
     """What one read found, in the order of files by name, then lines."""
 
-    lines: tuple[Line, ...] = ()
+    blocks: tuple[Block, ...] = ()
     rejects: tuple[Reject, ...] = ()
     restarted: tuple[Path, ...] = ()  # files that are no continuation of what was read from them
     problems: tuple[str, ...] = ()  # what cannot be read at all, and what to do
     more: bool = False  # there is more to read at once
+
+    @property
+    def lines(self) -> Iterator[Line]:
+        """The lines of all blocks, without blank ones."""
+        return chain.from_iterable(block.lines() for block in self.blocks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +93,7 @@ class _File:
 
 @dataclass(slots=True)
 class _Found:
-    lines: list[Line] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     restarted: list[Path] = field(default_factory=list)
     budget: int = MAX_READ_BYTES
@@ -129,7 +150,7 @@ class LogTail:
             self._read_file(path, found)
         problems = (state.problem for state in self._files.values())
         return TailBatch(
-            lines=tuple(found.lines),
+            blocks=tuple(found.blocks),
             rejects=tuple(found.rejects),
             restarted=tuple(found.restarted),
             problems=tuple(problem for problem in problems if problem is not None),
@@ -218,16 +239,41 @@ class LogTail:
             return len(chunk)
         if state.lines_before is None:
             state.lines_before = _count_lines(fd, state.offset)
-        for data in chunk[: end - 1].split(b"\n"):
-            state.lines_before += 1
-            if state.skipping or len(data) > self._max_line_bytes:
-                reason = f"longer than {self._max_line_bytes:,} bytes"
-                found.rejects.append(Reject(path, state.lines_before, reason))
-                state.skipping = False
-            elif data.strip():
-                found.lines.append(Line(path, state.lines_before, data))
+        start = 0
+        if state.skipping:
+            start = chunk.index(b"\n") + 1
+            self._reject_long(path, state, found)
+        if end - start > self._max_line_bytes:
+            start = self._pass_long_lines(path, chunk, start, state, found)
+        self._add_block(path, chunk[start:end], state, found)
         state.offset += end
         return end
+
+    def _pass_long_lines(
+        self, path: Path, chunk: bytes, start: int, state: _File, found: _Found
+    ) -> int:
+        """Take everything up to the last line that is too long; return where the rest starts."""
+        taken = at = start
+        while (newline := chunk.find(b"\n", at)) >= 0:
+            if newline - at > self._max_line_bytes:
+                self._add_block(path, chunk[taken:at], state, found)
+                self._reject_long(path, state, found)
+                taken = newline + 1
+            at = newline + 1
+        return taken
+
+    def _reject_long(self, path: Path, state: _File, found: _Found) -> None:
+        assert state.lines_before is not None
+        state.lines_before += 1
+        state.skipping = False
+        reason = f"longer than {self._max_line_bytes:,} bytes"
+        found.rejects.append(Reject(path, state.lines_before, reason))
+
+    def _add_block(self, path: Path, data: bytes, state: _File, found: _Found) -> None:
+        assert state.lines_before is not None
+        if data:
+            found.blocks.append(Block(path, state.lines_before + 1, data))
+            state.lines_before += data.count(b"\n")
 
 
 def _is_another(fd: int, status: os.stat_result, state: _File) -> bool:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from control_room import Recorder, RunDir
 from control_room.history.index import HistoryIndex, IndexInUse
+from control_room.history.patterns import PatternRule, PatternRules
 from tests.support import ROOT
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -167,15 +168,31 @@ def test_a_truncated_archive_gives_what_can_be_read_and_says_so(
     append(log(run, "2026-01-02"), line(100_000))
     result = index.refresh()
     assert any("is damaged" in problem for problem in result.problems)
+    assert any("is damaged" in problem for problem in index.refresh().problems)
     assert steps(index)[-1] == 100_000
 
 
+def test_a_mended_archive_is_read_again(run: RunDir) -> None:
+    database = run.cache / "history.duckdb"
+    data = gzip.compress(b"".join(line(step) for step in range(2_000)))
+    archive = log(run).with_suffix(".jsonl.gz")
+    archive.write_bytes(data[: len(data) // 2])
+    with HistoryIndex(run, database=database) as index:
+        index.refresh()
+    with HistoryIndex(run, database=database) as index:
+        assert any("is damaged" in problem for problem in index.refresh().problems)
+        archive.write_bytes(data)
+        assert index.refresh().problems == ()
+        assert steps(index) == list(range(2_000))
+
+
 def test_a_pattern_is_the_records_own_or_the_rules(run: RunDir) -> None:
-    append(log(run), line(1, pattern="mine") + line(2, dataset_id="syllo_v3"))
-    with HistoryIndex(run, pattern_of=lambda record: record.dataset_id) as index:
+    append(log(run), line(1, pattern="mine") + line(2, dataset_id="syllo_v3") + line(3))
+    rules = PatternRules([PatternRule("syllogism", datasets=("syllo_*",))])
+    with HistoryIndex(run, rules=rules) as index:
         index.refresh()
         found = index.cursor().execute("SELECT pattern FROM previews ORDER BY seq").fetchall()
-    assert found == [("mine",), ("syllo_v3",)]
+    assert found == [("mine",), ("syllogism",), ("other",)]
 
 
 def test_on_disk_it_goes_on_where_it_stopped(run: RunDir) -> None:
@@ -206,7 +223,7 @@ def test_a_cache_of_another_version_is_built_again(run: RunDir) -> None:
     append(log(run), line(1))
     with HistoryIndex(run, database=database) as index:
         index.refresh()
-        index.cursor().execute("UPDATE about SET version = 0")
+        index.cursor().execute("UPDATE about SET made_for = '0'")
         index.cursor().execute("DELETE FROM previews")
     with HistoryIndex(run, database=database) as index:
         index.refresh()
