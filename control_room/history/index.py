@@ -6,22 +6,22 @@ version, damaged or gone is built again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from itertools import chain, groupby
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from control_room.history.archive import DamagedArchive, archive_blocks
-from control_room.history.columns import Columns
 from control_room.history.database import IndexInUse, open_database
-from control_room.history.extra import MissingExtra, extra
-from control_room.history.patterns import OTHER, PatternRules
-from control_room.history.schema import TABLES, Table
-from control_room.history.tail import Block, LogTail, Position, Reject, TailBatch
+from control_room.history.extra import MissingExtra
+from control_room.history.patterns import PatternRules
+from control_room.history.schema import TABLES
+from control_room.history.tail import LogTail, Position, Reject, TailBatch
+from control_room.history.writer import Part, TableWriter
 from control_room.rundir import LogKind, RunDir
 
 if TYPE_CHECKING:
@@ -59,32 +59,14 @@ class _Days:
     archives: tuple[Path, ...] = ()  # of days that no table holds as they now are
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class _Place:
-    """Where a row stands in the order of a table."""
-
-    ts: datetime
-    file: str
-    line: int
-
-
-@dataclass(slots=True)
-class _Filled:
-    """How far a table is filled, and from where its ``seq`` is out of order."""
-
-    rows: int
-    last: _Place | None
-    disordered_from: datetime | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """A batch of new lines, read into columns."""
+    """A batch of new lines, read. ``series`` counts the looks at which a file began anew."""
 
     batch: TailBatch
-    anew: frozenset[str]  # files that begin again with this batch
-    rows: tuple[tuple[str, Any], ...]  # file name, Arrow table
-    rejects: tuple[Reject, ...]
+    anew: frozenset[str]
+    parts: tuple[Part, ...]
+    series: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,17 +96,16 @@ class HistoryIndex:
         rules: PatternRules | None = None,
     ) -> None:
         self._run = run
-        self._run_id = run.path.resolve().name
-        self._rules = PatternRules() if rules is None else rules
-        self._arrow = extra("pyarrow")
-        self._columns = {kind: Columns(table) for kind, table in TABLES.items()}
+        run_id = run.path.resolve().name
+        rules = PatternRules() if rules is None else rules
         self._connection = open_database(
-            database,
-            made_for=f"{self._run_id!r} {self._rules.text}",
-            memory_limit_mb=memory_limit_mb,
+            database, made_for=f"{run_id!r} {rules.text}", memory_limit_mb=memory_limit_mb
         )
+        self._writers = {
+            kind: TableWriter(self._connection, table, run_id, rules)
+            for kind, table in TABLES.items()
+        }
         self._tails: dict[LogKind, LogTail] = {}
-        self._filled: dict[LogKind, _Filled] = {}
         self._looked_at_ns: dict[LogKind, int] = {}
         self._damaged: dict[Path, _Damage] = {}
         self._begin()
@@ -152,13 +133,13 @@ class HistoryIndex:
     def refresh(self) -> Refresh:
         """Take in what the logs gained, lost or changed since the last look."""
         total = Refresh()
-        for table in TABLES.values():
-            total = total.plus(self._refresh(table))
+        for kind in TABLES:
+            total = total.plus(self._refresh(kind))
         return total
 
     def _begin(self) -> None:
         """Read on from where the tables stand."""
-        for kind, table in TABLES.items():
+        for kind, writer in self._writers.items():
             rows = self._connection.execute(
                 'SELECT name, inode, "offset", lines, fingerprint, skipping '
                 "FROM files WHERE kind = ? AND inode <> ?",
@@ -171,35 +152,18 @@ class HistoryIndex:
             self._tails[kind] = LogTail(
                 self._run.logs(kind), self._run.log_glob(kind), positions=positions
             )
-            self._filled[kind] = self._measure(table)
+            writer.measure()
         self._looked_at_ns.clear()
 
-    def _measure(self, table: Table) -> _Filled:
-        query = f"SELECT ts, file, line, seq FROM {table.name} ORDER BY seq DESC LIMIT 1"
-        for ts, file, line, seq in self._connection.execute(query).fetchall():
-            return _Filled(seq, _Place(ts, file, line))
-        return _Filled(0, None)
-
-    def _refresh(self, table: Table) -> Refresh:
-        first = self._look(table)
-        days = self._changed_days(table.kind)
-        batch = first.batch
-        if not (batch.blocks or batch.rejects or first.anew or days.lost or days.archives):
-            problems = (*batch.problems, *self._archive_problems(table.kind))
-            return Refresh(problems=problems, more=batch.more)
-        with self._all_or_nothing():
-            self._forget(table, sorted(days.lost))
-            result = Refresh()
-            for look in self._looks(table, first):
-                self._forget(table, sorted(look.anew))
-                result = result.plus(self._add(table, look.rows, look.rejects))
-                batch = look.batch
-            for archive in days.archives:
-                result = result.plus(self._add_archive(table, archive))
-            self._put_in_order(table)
-            self._keep_positions(table.kind)
-        problems = (*batch.problems, *self._archive_problems(table.kind))
-        return result.plus(Refresh(problems=problems, more=batch.more))
+    def _refresh(self, kind: LogKind) -> Refresh:
+        first = self._look(kind, 0)
+        days = self._changed_days(kind)
+        batch, result = first.batch, Refresh()
+        if batch.blocks or batch.rejects or first.anew or days.lost or days.archives:
+            with self._all_or_nothing():
+                batch, result = self._take_in(kind, first, days)
+        problems = (*batch.problems, *self._archive_problems(kind))
+        return Refresh(result.added, result.rejected, problems, batch.more)
 
     @contextmanager
     def _all_or_nothing(self) -> Iterator[None]:
@@ -213,49 +177,52 @@ class HistoryIndex:
             self._begin()
             raise
 
-    def _looks(self, table: Table, first: _Look) -> Iterator[_Look]:
+    def _take_in(self, kind: LogKind, first: _Look, days: _Days) -> tuple[TailBatch, Refresh]:
+        """Write what the looks bring; return the last batch, and how much it was in all."""
+        writer = self._writers[kind]
+        for day in sorted(days.lost):
+            writer.forget(day)
+        seen, result = [first.batch], Refresh()
+        # A file's old rows must be out before its new ones come, so a series ends where one begins.
+        for _, series in groupby(self._looks(kind, first), key=lambda look: look.series):
+            looks = iter(series)
+            opening = next(looks)
+            for name in sorted(opening.anew):
+                writer.forget(name)
+            result = result.plus(self._add(writer, _parts(chain([opening], looks), seen)))
+        for archive in days.archives:
+            result = result.plus(self._add_archive(kind, archive))
+        writer.put_in_order()
+        self._keep_positions(kind)
+        return seen[-1], result
+
+    def _add(self, writer: TableWriter, parts: Iterable[Part]) -> Refresh:
+        added, rejected = writer.add(parts)
+        return Refresh(added, rejected)
+
+    def _looks(self, kind: LogKind, first: _Look) -> Iterator[_Look]:
         """``first`` and, up to a limit, what follows, each read while the one before is stored."""
-        yield_next, size = first, _size(first)
         if not first.batch.more:
             yield first
             return
         with ThreadPoolExecutor(1, thread_name_prefix="read-logs") as reader:
-            while yield_next.batch.more and size < _MAX_REFRESH_BYTES:
-                upcoming = reader.submit(self._look, table)
-                yield yield_next
-                yield_next = upcoming.result()
-                size += _size(yield_next)
-        yield yield_next
+            look, size = first, _size(first)
+            while look.batch.more and size < _MAX_REFRESH_BYTES:
+                upcoming = reader.submit(self._look, kind, look.series)
+                yield look
+                look = upcoming.result()
+                size += _size(look)
+            yield look
 
-    def _look(self, table: Table) -> _Look:
-        tail = self._tails[table.kind]
+    def _look(self, kind: LogKind, series: int) -> _Look:
+        tail, writer = self._tails[kind], self._writers[kind]
         before = tail.positions().keys()
         batch = tail.read()
-        rows: list[tuple[str, Any]] = []
-        rejects = list(batch.rejects)
-        for block in batch.blocks:
-            found, bad = self._read(table, block)
-            rows += found
-            rejects += bad
         # A file that is new to the tail is read from its start, whatever the tables hold of it.
         anew = {path.name for path in batch.restarted} | (tail.positions().keys() - before)
-        return _Look(batch, frozenset(anew), tuple(rows), tuple(rejects))
-
-    def _read(self, table: Table, block: Block) -> tuple[list[tuple[str, Any]], list[Reject]]:
-        rows, rejects = self._columns[table.kind].read(block)
-        if rows is None:
-            return [], rejects
-        if table.kind == "preview":
-            rows = rows.append_column("rule_pattern", self._patterns(rows))
-        return [(block.file.name, rows)], rejects
-
-    def _patterns(self, rows: Any) -> Any:
-        if not self._rules:
-            return self._arrow.repeat(OTHER, rows.num_rows)
-        names = self._rules.patterns_of(
-            rows.column("dataset_id").to_pylist(), rows.column("prompt").to_pylist()
-        )
-        return self._arrow.array(names, self._arrow.string())
+        parts = [Part(None, batch.rejects)] if batch.rejects else []
+        parts += [writer.read(block) for block in batch.blocks]
+        return _Look(batch, frozenset(anew), tuple(parts), series + bool(anew))
 
     def _changed_days(self, kind: LogKind) -> _Days:
         """What came and went among the days, when anything did since the last look."""
@@ -292,75 +259,6 @@ class HistoryIndex:
             archives=tuple(archives[day] for day in sorted(changed)),
         )
 
-    def _add(
-        self, table: Table, rows: Iterable[tuple[str, Any]], rejects: Sequence[Reject]
-    ) -> Refresh:
-        added = 0
-        for file, part in rows:
-            self._insert(table, file, part)
-            added += part.num_rows
-        if rejects:
-            self._insert_rejects(table.kind, rejects)
-        return Refresh(added, len(rejects))
-
-    def _insert(self, table: Table, file: str, rows: Any) -> None:
-        filled, count = self._filled[table.kind], rows.num_rows
-        first, last = (
-            _Place(rows.column("ts")[at].as_py(), file, rows.column("line")[at].as_py())
-            for at in (0, count - 1)
-        )
-        if filled.last is not None and first < filled.last:
-            earlier = filled.disordered_from or first.ts
-            filled.disordered_from = min(earlier, first.ts)
-        numbers = self._arrow.array(range(filled.rows + 1, filled.rows + count + 1))
-        self._connection.register("incoming", rows.append_column("seq", numbers))
-        self._connection.execute(table.insert, {"file": file, "run": self._run_id})
-        self._connection.unregister("incoming")
-        filled.rows += count
-        filled.last = last if filled.last is None else max(filled.last, last)
-
-    def _insert_rejects(self, kind: LogKind, rejects: Sequence[Reject]) -> None:
-        found = {
-            "kind": [kind] * len(rejects),
-            "file": [reject.file.name for reject in rejects],
-            "line": [reject.line_number for reject in rejects],
-            "reason": [reject.reason for reject in rejects],
-        }
-        self._connection.register("incoming", self._arrow.table(found))
-        self._connection.execute("INSERT INTO rejects BY NAME SELECT * FROM incoming")
-        self._connection.unregister("incoming")
-
-    def _put_in_order(self, table: Table) -> None:
-        """Number the rows by time, then file position, from where they are out of order."""
-        filled = self._filled[table.kind]
-        if filled.disordered_from is None:
-            return
-        self._connection.execute(
-            f"UPDATE {table.name} SET seq = ordered.seq FROM ("
-            "SELECT rowid AS id, row_number() OVER (ORDER BY ts, file, line) "
-            f"+ (SELECT count(*) FROM {table.name} WHERE ts < $since) AS seq "
-            f"FROM {table.name} WHERE ts >= $since) AS ordered "
-            f"WHERE {table.name}.rowid = ordered.id AND {table.name}.seq <> ordered.seq",
-            {"since": filled.disordered_from},
-        )
-        filled.disordered_from = None
-
-    def _forget(self, table: Table, names: Sequence[str]) -> None:
-        filled = self._filled[table.kind]
-        for name in names:
-            values = [table.kind, name]
-            self._connection.execute("DELETE FROM files WHERE kind = ? AND name = ?", values)
-            self._connection.execute("DELETE FROM rejects WHERE kind = ? AND file = ?", values)
-            ((first,),) = self._connection.execute(
-                f"SELECT min(ts) FROM {table.name} WHERE file = ?", [name]
-            ).fetchall()
-            if first is not None:
-                self._connection.execute(f"DELETE FROM {table.name} WHERE file = ?", [name])
-                # At once, as rows to come are numbered on from the last.
-                filled.disordered_from = min(filled.disordered_from or first, first)
-                self._put_in_order(table)
-                self._filled[table.kind] = filled = self._measure(table)
-
     def _keep_positions(self, kind: LogKind) -> None:
         for name, at in self._tails[kind].positions().items():
             self._connection.execute(
@@ -368,29 +266,35 @@ class HistoryIndex:
                 [kind, name, at.inode, at.offset, at.lines, at.fingerprint, at.skipping],
             )
 
-    def _add_archive(self, table: Table, path: Path) -> Refresh:
+    def _add_archive(self, kind: LogKind, path: Path) -> Refresh:
         """Take in a compressed day. A damaged one gives what can be read of it, and a problem."""
-        result = Refresh()
-        day, size = path.stem, _size_of(path)
-        self._forget(table, [day])
+        writer, day, size = self._writers[kind], path.stem, _size_of(path)
+        writer.forget(day)
         self._damaged.pop(path, None)
-        try:
-            for found in archive_blocks(path):
-                rows, rejects = (
-                    ([], [found]) if isinstance(found, Reject) else self._read(table, found)
-                )
-                result = result.plus(self._add(table, rows, rejects))
-        except (DamagedArchive, OSError) as error:
-            told = f"{path} is damaged ({error}): what could be read of it is shown."
-            self._damaged[path] = _Damage(table.kind, size, told)
+
+        def parts() -> Iterator[Part]:
+            try:
+                for found in archive_blocks(path):
+                    yield Part(None, (found,)) if isinstance(found, Reject) else writer.read(found)
+            except (DamagedArchive, OSError) as error:
+                told = f"{path} is damaged ({error}): what could be read of it is shown."
+                self._damaged[path] = _Damage(kind, size, told)
+
+        result = self._add(writer, parts())
         self._connection.execute(
             "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, 0, ''::BLOB, ?)",
-            [table.kind, day, _ARCHIVED, size, path in self._damaged],
+            [kind, day, _ARCHIVED, size, path in self._damaged],
         )
         return result
 
     def _archive_problems(self, kind: LogKind) -> tuple[str, ...]:
         return tuple(of.problem for of in self._damaged.values() if of.kind == kind)
+
+
+def _parts(looks: Iterable[_Look], seen: list[TailBatch]) -> Iterator[Part]:
+    for look in looks:
+        seen.append(look.batch)
+        yield from look.parts
 
 
 def _size(look: _Look) -> int:

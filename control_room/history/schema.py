@@ -11,9 +11,9 @@ from control_room.rundir import LogKind
 # An index with another version is rebuilt from the logs.
 VERSION = 2
 
-SEARCH_SEPARATOR = "\x1f"
+SEARCH_SEPARATOR = "\x1f"  # between the texts
 # Compressing long texts takes more time than everything else together, and searching them too.
-_LONG_TEXTS = ("prompt", "golden", "model_answer")
+LONG_TEXTS = ("prompt", "golden", "model_answer")
 _STORED_PLAIN = " USING COMPRESSION uncompressed"
 
 
@@ -30,7 +30,7 @@ class Table:
     def create(self) -> str:
         """The statement that makes the table; ``ts`` is UTC without a zone."""
         columns = ", ".join(
-            f"{name} {sql}{_STORED_PLAIN if name in _LONG_TEXTS else ''}"
+            f"{name} {sql}{_STORED_PLAIN if name in LONG_TEXTS else ''}"
             for name, sql in self.columns.items()
         )
         search = f", search VARCHAR{_STORED_PLAIN}" if self.kind == "preview" else ""
@@ -43,20 +43,18 @@ class Table:
     def insert(self) -> str:
         """The statement that takes in the rows of ``incoming``.
 
-        They have the record's columns, ``seq`` and ``line``, and for previews the ``rule_pattern``
-        of those without one. Its parameters are the file's name and the run's.
+        They have the record's columns, ``seq``, ``file`` and ``line``, and for previews the
+        folded text to ``search`` and the ``rule_pattern`` of those without one. The parameter
+        ``run`` is the name of the run.
         """
         columns = {name: self._value(name) for name in self.columns}
         if self.kind == "preview":
-            columns["search"] = f"lower(concat_ws('{SEARCH_SEPARATOR}', {', '.join(_LONG_TEXTS)}))"
+            columns["search"] = "search"
         chosen = ", ".join(f"{value} AS {name}" for name, value in columns.items())
-        return (
-            f"INSERT INTO {self.name} BY NAME "
-            f"SELECT seq, {chosen}, $file AS file, line FROM incoming"
-        )
+        return f"INSERT INTO {self.name} BY NAME SELECT seq, {chosen}, file, line FROM incoming"
 
     def _value(self, name: str) -> str:
-        if self.columns[name] != "VARCHAR" or name in _LONG_TEXTS:
+        if self.columns[name] != "VARCHAR" or name in LONG_TEXTS:
             return name
         given = f"nullif({name}, '')"  # an empty name is none
         instead = {"run_id": "$run", "pattern": "rule_pattern"}.get(name)

@@ -37,6 +37,7 @@ class Block:
     file: Path
     first_number: int
     data: bytes
+    count: int  # of lines
 
     def lines(self) -> Iterator[Line]:
         """Each line that is not blank."""
@@ -272,8 +273,9 @@ class LogTail:
     def _add_block(self, path: Path, data: bytes, state: _File, found: _Found) -> None:
         assert state.lines_before is not None
         if data:
-            found.blocks.append(Block(path, state.lines_before + 1, data))
-            state.lines_before += data.count(b"\n")
+            count = data.count(b"\n")
+            found.blocks.append(Block(path, state.lines_before + 1, data, count))
+            state.lines_before += count
 
 
 def _is_another(fd: int, status: os.stat_result, state: _File) -> bool:

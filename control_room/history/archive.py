@@ -1,0 +1,60 @@
+"""Reads a day's log that was compressed: all of it, once, or as much as is undamaged."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from control_room.history.tail import MAX_LINE_BYTES, MAX_READ_BYTES, Block, Reject
+
+
+class DamagedArchive(ValueError):
+    """The archive ends too soon or holds something else. What was read before it is good."""
+
+
+def archive_blocks(path: Path) -> Iterator[Block | Reject]:
+    """The lines of ``path`` in blocks, and a reject for each line that is too long.
+
+    Blocks carry the name of the day's plain file, whichever form it was read in. Raises
+    :class:`DamagedArchive` after the last undamaged line, ``OSError`` when it cannot be opened.
+    """
+    day = path.with_suffix("")
+    number, rest = 1, b""
+    for piece in _pieces(path):
+        data = rest + piece
+        end = data.rfind(b"\n") + 1
+        rest = data[end:]
+        if end:
+            count = data.count(b"\n", 0, end)
+            yield from _usable(Block(day, number, data[:end], count))
+            number += count
+        if len(rest) > MAX_LINE_BYTES:
+            rest = rest[: MAX_LINE_BYTES + 1]  # enough to tell that it is too long
+    if rest:
+        yield from _usable(Block(day, number, rest + b"\n", 1))
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with gzip.open(path, "rb") as file:
+        while True:
+            try:
+                piece = file.read1(MAX_READ_BYTES)
+            except (OSError, EOFError, zlib.error) as error:
+                raise DamagedArchive(str(error)) from None
+            if not piece:
+                return
+            yield piece
+
+
+def _usable(block: Block) -> Iterator[Block | Reject]:
+    if len(block.data) <= MAX_LINE_BYTES:
+        yield block
+        return
+    for line in block.lines():
+        if len(line.data) > MAX_LINE_BYTES:
+            reason = f"longer than {MAX_LINE_BYTES:,} bytes"
+            yield Reject(line.file, line.number, reason)
+        else:
+            yield Block(line.file, line.number, line.data + b"\n", 1)

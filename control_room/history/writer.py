@@ -1,0 +1,172 @@
+"""Writes one table of the index: streams rows in, numbers them by time, takes a file's out again.
+
+All of it inside a transaction of the caller's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from control_room.history.columns import Columns
+from control_room.history.extra import extra
+from control_room.history.patterns import OTHER, PatternRules
+from control_room.history.schema import LONG_TEXTS, SEARCH_SEPARATOR, Table
+from control_room.history.tail import Block, Reject
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some lines, read: rows ready for the table, as Arrow, and the lines that are no records."""
+
+    rows: Any | None
+    rejects: tuple[Reject, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Place:
+    """Where a row stands in the order of a table."""
+
+    ts: datetime
+    file: str
+    line: int
+
+
+class TableWriter:
+    """The writing side of ``table`` on ``connection``. Only :meth:`read` may run in any thread."""
+
+    def __init__(self, connection: Any, table: Table, run_id: str, rules: PatternRules) -> None:
+        self._connection = connection
+        self._table = table
+        self._run_id = run_id
+        self._rules = rules
+        self._arrow = extra("pyarrow")
+        self._compute = extra("pyarrow.compute")
+        self._columns = Columns(table)
+        self._schema = self._incoming_schema()
+        self._count = 0
+        self._last: _Place | None = None
+        self._disordered_from: datetime | None = None
+        self.measure()
+
+    def measure(self) -> None:
+        """Take up the table as it stands, as after a rollback."""
+        query = f"SELECT seq, ts, file, line FROM {self._table.name} ORDER BY seq DESC LIMIT 1"
+        self._count, self._last, self._disordered_from = 0, None, None
+        for seq, ts, file, line in self._connection.execute(query).fetchall():
+            self._count, self._last = seq, _Place(ts, file, line)
+
+    def read(self, block: Block) -> Part:
+        """The records and rejects of a block."""
+        rows, rejects = self._columns.read(block)
+        if rows is None:
+            return Part(None, tuple(rejects))
+        more = {"file": self._arrow.repeat(block.file.name, rows.num_rows)}
+        if self._table.kind == "preview":
+            more["rule_pattern"] = self._patterns(rows)
+            more["search"] = self._searched(rows)
+        for name, column in more.items():
+            rows = rows.append_column(name, column)
+        return Part(rows, tuple(rejects))
+
+    def add(self, parts: Iterable[Part]) -> tuple[int, int]:
+        """Append the parts as they come; return how many rows and rejects there were."""
+        before, rejects = self._count, list[Reject]()
+        reader = self._arrow.RecordBatchReader.from_batches(
+            self._schema, self._batches(parts, rejects)
+        )
+        self._take("incoming", reader, self._table.insert, {"run": self._run_id})
+        if rejects:
+            self._add_rejects(rejects)
+        return self._count - before, len(rejects)
+
+    def forget(self, file: str) -> None:
+        """Take out everything that came from a file."""
+        values = [self._table.kind, file]
+        self._connection.execute("DELETE FROM files WHERE kind = ? AND name = ?", values)
+        self._connection.execute("DELETE FROM rejects WHERE kind = ? AND file = ?", values)
+        name = self._table.name
+        query = f"SELECT min(ts) FROM {name} WHERE file = ?"
+        ((first,),) = self._connection.execute(query, [file]).fetchall()
+        if first is not None:
+            self._connection.execute(f"DELETE FROM {name} WHERE file = ?", [file])
+            # At once, as rows to come are numbered on from the last.
+            self._disorder(first)
+            self.put_in_order()
+            self.measure()
+
+    def put_in_order(self) -> None:
+        """Number the rows by time, then file position, from where they are out of order."""
+        if self._disordered_from is None:
+            return
+        name = self._table.name
+        self._connection.execute(
+            f"UPDATE {name} SET seq = ordered.seq FROM ("
+            "SELECT rowid AS id, row_number() OVER (ORDER BY ts, file, line) "
+            f"+ (SELECT count(*) FROM {name} WHERE ts < $since) AS seq "
+            f"FROM {name} WHERE ts >= $since) AS ordered "
+            f"WHERE {name}.rowid = ordered.id AND {name}.seq <> ordered.seq",
+            {"since": self._disordered_from},
+        )
+        self._disordered_from = None
+
+    def _incoming_schema(self) -> Any:
+        fields = [*self._columns.schema, self._arrow.field("file", self._arrow.string())]
+        if self._table.kind == "preview":
+            for name in ("rule_pattern", "search"):
+                fields.append(self._arrow.field(name, self._arrow.string()))
+        return self._arrow.schema([*fields, self._arrow.field("seq", self._arrow.int64())])
+
+    def _batches(self, parts: Iterable[Part], rejects: list[Reject]) -> Iterator[Any]:
+        for part in parts:
+            rejects += part.rejects
+            if part.rows is not None:
+                yield from self._numbered(part.rows).to_batches()
+
+    def _numbered(self, rows: Any) -> Any:
+        count = rows.num_rows
+        first, last = (
+            _Place(*(rows.column(name)[at].as_py() for name in ("ts", "file", "line")))
+            for at in (0, count - 1)
+        )
+        if self._last is not None and first < self._last:
+            self._disorder(first.ts)
+        seq = self._arrow.array(range(self._count + 1, self._count + count + 1))
+        self._count += count
+        self._last = last if self._last is None else max(self._last, last)
+        return rows.append_column("seq", seq)
+
+    def _disorder(self, since: datetime) -> None:
+        before = self._disordered_from
+        self._disordered_from = since if before is None else min(before, since)
+
+    def _add_rejects(self, rejects: Sequence[Reject]) -> None:
+        rows = {
+            "kind": [self._table.kind] * len(rejects),
+            "file": [reject.file.name for reject in rejects],
+            "line": [reject.line_number for reject in rejects],
+            "reason": [reject.reason for reject in rejects],
+        }
+        insert = "INSERT INTO rejects BY NAME SELECT * FROM rejected"
+        self._take("rejected", self._arrow.table(rows), insert, {})
+
+    def _take(self, name: str, rows: Any, insert: str, values: dict[str, str]) -> None:
+        self._connection.register(name, rows)
+        self._connection.execute(insert, values)
+        self._connection.unregister(name)
+
+    def _patterns(self, rows: Any) -> Any:
+        if not self._rules:
+            return self._arrow.repeat(OTHER, rows.num_rows)
+        names = self._rules.patterns_of(
+            rows.column("dataset_id").to_pylist(), rows.column("prompt").to_pylist()
+        )
+        return self._arrow.array(names, self._arrow.string())
+
+    def _searched(self, rows: Any) -> Any:
+        """What a free text is looked for in: folded as :func:`~.folding.fold` folds that text."""
+        texts = [rows.column(name) for name in LONG_TEXTS]
+        joined = self._compute.binary_join_element_wise(*texts, SEARCH_SEPARATOR)
+        return self._compute.utf8_lower(joined)
