@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from control_room.history.queries import CHOICES, PreviewFilter, PreviewPage
+from control_room.history.filters import CHOICES, PreviewFilter
+from control_room.history.queries import PreviewPage
 
 _MATCH = {"true": True, "false": False}
 

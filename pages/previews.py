@@ -12,7 +12,8 @@ from app.history import HistoryNotReady
 from app.preview_filter import describe, from_query, to_query
 from app.views import Preview
 from control_room.history import queries
-from control_room.history.queries import CHOICES, PreviewFilter, PreviewRow
+from control_room.history.filters import CHOICES, PreviewFilter
+from control_room.history.queries import PreviewRow
 
 ROWS = monitor().settings.history.rows_per_page
 PAGE_KEY = "previews-page"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from control_room.history.filters import CHOICES, PreviewFilter
 
 if TYPE_CHECKING:
     import duckdb
@@ -37,52 +39,9 @@ PREVIEW_COLUMNS = (
     "pattern",
 )
 
-# What a person chooses from a list; each is a column and a field of PreviewFilter.
-CHOICES = ("regime", "source_pool", "failure_mode", "dataset_id", "pattern", "checkpoint_id")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreviewFilter:
-    """Which previews; None asks for all. Times without a zone are UTC; both ends are included."""
-
-    regime: str | None = None
-    source_pool: str | None = None
-    exact_match: bool | None = None
-    normalized_match: bool | None = None
-    failure_mode: str | None = None
-    dataset_id: str | None = None
-    pattern: str | None = None
-    checkpoint_id: str | None = None
-    example_id: str | None = None
-    min_step: int | None = None
-    max_step: int | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    text: str | None = None  # in prompt, golden or answer, whatever the case
-
-    def __bool__(self) -> bool:
-        """Whether anything is asked for."""
-        return any(getattr(self, each.name) is not None for each in fields(self))
-
-    def where(self) -> tuple[str, list[Any]]:
-        """The condition and its parameters."""
-        conditions: list[str] = []
-        values: list[Any] = []
-        for each in fields(self):
-            value = getattr(self, each.name)
-            if value is not None:
-                conditions.append(_CONDITIONS.get(each.name, f"{each.name} = ?"))
-                values.append(_bound(value))
-        return " AND ".join(conditions) or "true", values
-
-
-_CONDITIONS = {
-    "min_step": "step >= ?",
-    "max_step": "step <= ?",
-    "since": "ts >= ?",
-    "until": "ts <= ?",
-    "text": "contains(search, lower(?))",
-}
+# Rows of previews are counted in buckets of this many places in time (as a power of two), so that
+# the page at any offset is looked for in few of them.
+_BUCKET_BITS = 13
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,16 +84,46 @@ class PreviewPage:
 def preview_page(cursor: Cursor, wanted: PreviewFilter, *, limit: int, offset: int) -> PreviewPage:
     """The newest previews that match, ``offset`` of them skipped."""
     total_all = _one(cursor, "SELECT count(*) FROM previews", [])
-    where, values = wanted.where()
     if not wanted:
         # seq has no gaps, so a range of it is the page, however far back.
         newest = total_all - offset
         found = _rows(cursor, "seq > ? AND seq <= ?", [newest - limit, newest])
         return PreviewPage(found, total_all, total_all)
-    total = _one(cursor, f"SELECT count(*) FROM previews WHERE {where}", values)
-    query = f"SELECT seq FROM previews WHERE {where} ORDER BY seq DESC LIMIT ? OFFSET ?"
-    chosen = [seq for (seq,) in cursor.execute(query, [*values, limit, offset]).fetchall()]
-    return PreviewPage(_rows(cursor, "seq IN (SELECT unnest(?))", [chosen]), total, total_all)
+    where, values = wanted.where()
+    query = (
+        f"SELECT seq >> {_BUCKET_BITS} AS bucket, count(*) FROM previews WHERE {where} "
+        "GROUP BY bucket ORDER BY bucket DESC"
+    )
+    buckets = cursor.execute(query, values).fetchall()
+    total = sum(count for _, count in buckets)
+    lowest, highest, skipped = _buckets_of_page(buckets, limit, offset)
+    query = (
+        f"SELECT seq FROM previews WHERE seq >= ? AND seq < ? AND {where} "
+        "ORDER BY seq DESC LIMIT ? OFFSET ?"
+    )
+    bounds = [lowest << _BUCKET_BITS, (highest + 1) << _BUCKET_BITS]
+    places = [*bounds, *values, limit, offset - skipped]
+    chosen = [seq for (seq,) in cursor.execute(query, places).fetchall()]
+    return PreviewPage(_rows_at(cursor, chosen), total, total_all)
+
+
+def _buckets_of_page(
+    buckets: Sequence[tuple[int, int]], limit: int, offset: int
+) -> tuple[int, int, int]:
+    """The lowest and highest bucket that hold a page, and how many rows are in those above.
+
+    ``buckets`` are (bucket, rows in it) from the highest down.
+    """
+    passed, lowest, highest, skipped = 0, 0, -1, 0
+    for bucket, count in buckets:
+        if passed + count > offset:
+            if highest < 0:
+                highest, skipped = bucket, passed
+            lowest = bucket
+        passed += count
+        if passed >= offset + limit:
+            break
+    return lowest, highest, skipped
 
 
 def preview_neighbours(
@@ -187,13 +176,14 @@ def _rows(cursor: Cursor, condition: str, values: Sequence[Any]) -> tuple[Previe
     return tuple(found)
 
 
+def _rows_at(cursor: Cursor, seqs: Sequence[int]) -> tuple[PreviewRow, ...]:
+    if not seqs:
+        return ()
+    marks = ", ".join("?" * len(seqs))
+    bounds = [min(seqs), max(seqs)]  # lets the database pass over everything outside
+    return _rows(cursor, f"seq BETWEEN ? AND ? AND seq IN ({marks})", [*bounds, *seqs])
+
+
 def _one(cursor: Cursor, query: str, values: Sequence[Any]) -> Any:
     # fetchall, as fetchone leaves the connection busy.
     return cursor.execute(query, list(values)).fetchall()[0][0]
-
-
-def _bound(value: object) -> object:
-    """As the tables have it: their times are UTC without a zone."""
-    if isinstance(value, datetime) and value.tzinfo is not None:
-        return value.astimezone(UTC).replace(tzinfo=None)
-    return value

@@ -12,6 +12,7 @@ from typing import Any
 
 from control_room.history.columns import Columns
 from control_room.history.extra import extra
+from control_room.history.folding import fold_column
 from control_room.history.patterns import OTHER, PatternRules
 from control_room.history.schema import LONG_TEXTS, SEARCH_SEPARATOR, Table
 from control_room.history.tail import Block, Reject
@@ -166,7 +167,6 @@ class TableWriter:
         return self._arrow.array(names, self._arrow.string())
 
     def _searched(self, rows: Any) -> Any:
-        """What a free text is looked for in: folded as :func:`~.folding.fold` folds that text."""
+        """What a free text is looked for in."""
         texts = [rows.column(name) for name in LONG_TEXTS]
-        joined = self._compute.binary_join_element_wise(*texts, SEARCH_SEPARATOR)
-        return self._compute.utf8_lower(joined)
+        return fold_column(self._compute.binary_join_element_wise(*texts, SEARCH_SEPARATOR))

@@ -8,7 +8,8 @@ import pytest
 
 from app.history import HistoryNotReady, RunHistory
 from control_room import Recorder, RunDir
-from control_room.history.queries import PreviewFilter, preview_page
+from control_room.history.filters import PreviewFilter
+from control_room.history.queries import preview_page
 
 
 @pytest.fixture

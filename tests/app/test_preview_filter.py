@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.preview_filter import describe, from_query, to_query
-from control_room.history.queries import PreviewFilter, PreviewPage
+from control_room.history.filters import PreviewFilter
+from control_room.history.queries import PreviewPage
 
 texts = st.none() | st.text(min_size=1, max_size=20)
 

@@ -13,7 +13,8 @@ from app.history import HistoryNotReady
 from app.monitor import Monitor
 from app.settings import load_settings
 from control_room import Recorder
-from control_room.history.queries import PreviewFilter, preview_page
+from control_room.history.filters import PreviewFilter
+from control_room.history.queries import preview_page
 from tests.support import ROOT, wait_until
 
 PAGE = ROOT / "pages" / "previews.py"

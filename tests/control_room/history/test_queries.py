@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from control_room import PreviewRecord, Recorder, RunDir
 from control_room.history import queries
+from control_room.history.filters import PreviewFilter
 from control_room.history.index import HistoryIndex
-from control_room.history.queries import PreviewFilter, PreviewRow, preview_page
+from control_room.history.queries import PreviewRow, preview_page
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 COUNT = 60
