@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from control_room.history.index import HistoryIndex, IndexInUse
+from control_room.history.patterns import PatternRules
 from control_room.rundir import RunDir
 
 if TYPE_CHECKING:
@@ -37,8 +39,9 @@ class RunHistory:
     it open. One thread refreshes; any thread may ask through :meth:`cursor`.
     """
 
-    def __init__(self, run: RunDir, *, memory_limit_mb: int) -> None:
+    def __init__(self, run: RunDir, *, memory_limit_mb: int, rules: PatternRules) -> None:
         self._run = run
+        self._rules = rules
         self._memory_limit_mb = memory_limit_mb
         self._index: HistoryIndex | None = None
         self._note: str | None = None
@@ -82,9 +85,12 @@ class RunHistory:
 
     def _open(self) -> HistoryIndex:
         database = self._run.cache / "history.duckdb"
+        open_index = partial(
+            HistoryIndex, self._run, memory_limit_mb=self._memory_limit_mb, rules=self._rules
+        )
         try:
-            return HistoryIndex(self._run, database=database, memory_limit_mb=self._memory_limit_mb)
+            return open_index(database=database)
         except (IndexInUse, OSError) as error:
             self._note = f"The history is held in memory: {error}"
             log.warning(self._note)
-            return HistoryIndex(self._run, memory_limit_mb=self._memory_limit_mb)
+            return open_index()

@@ -17,6 +17,7 @@ from collectors.previews import PreviewWatch
 from collectors.queues import read_queues
 from collectors.sampler import Sampler, Source
 from collectors.training import LivenessPolicy, TrainingWatch
+from control_room.history.patterns import PatternRules
 from control_room.rundir import RunDir
 
 log = logging.getLogger(__name__)
@@ -30,10 +31,11 @@ class Monitor:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        rules = PatternRules([pattern.rule() for pattern in settings.history.patterns])
         self.history = RunHistory(
-            RunDir(settings.run_dir), memory_limit_mb=settings.history.memory_limit_mb
+            RunDir(settings.run_dir), memory_limit_mb=settings.history.memory_limit_mb, rules=rules
         )
-        self._sampler = Sampler(_sources(settings, self.history), on_sample=self._sampled)
+        self._sampler = Sampler(_sources(settings, self.history, rules), on_sample=self._sampled)
         self._new_sample = threading.Event()
         self._stopping = threading.Event()
         self._changed = threading.Condition()
@@ -91,7 +93,7 @@ class Monitor:
             self._changed.notify_all()
 
 
-def _sources(settings: Settings, history: RunHistory) -> list[Source[Any]]:
+def _sources(settings: Settings, history: RunHistory, rules: PatternRules) -> list[Source[Any]]:
     run = RunDir(settings.run_dir)
     intervals, liveness, thresholds = settings.intervals, settings.liveness, settings.thresholds
     training = TrainingWatch(
@@ -106,7 +108,7 @@ def _sources(settings: Settings, history: RunHistory) -> list[Source[Any]]:
         degraded_ratio=thresholds.throughput_degraded_ratio,
         excellent_ratio=thresholds.throughput_excellent_ratio,
     )
-    previews = PreviewWatch(run)
+    previews = PreviewWatch(run, rules)
     nvml = NvmlSession()
     host = HostWatch(run.path)
     return [

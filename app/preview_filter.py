@@ -1,39 +1,41 @@
-"""A filter of the preview history as part of a page's address, and back."""
+"""A filter of the preview history as part of an address, and back."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from datetime import datetime, time, timedelta
+from typing import Any
 
-from control_room.history.filters import CHOICES, PreviewFilter
+from control_room.history.filters import PreviewFilter
 from control_room.history.queries import PreviewPage
 
-_MATCH = {"true": True, "false": False}
+_LARGEST = 2**63 - 1  # what a column of the history holds
 
 
 def from_query(query: Mapping[str, str]) -> tuple[PreviewFilter, list[str]]:
     """The filter that an address asks for, and what of it had to be ignored, for a person."""
-    values: dict[str, str | bool] = {}
+    values: dict[str, Any] = {}
     ignored: list[str] = []
     for name, text in query.items():
-        if name in CHOICES or name == "text":
-            values[name] = text
-        elif name == "exact_match" and text in _MATCH:
-            values[name] = _MATCH[text]
-        elif name == "exact_match":
-            ignored.append(f"exact_match={text} in the address is ignored: it is true or false.")
-        else:
-            ignored.append(f"{name}={text} in the address is ignored: there is no such filter.")
-    return PreviewFilter(**values), ignored  # type: ignore[arg-type]  # each name has its type above
+        if name not in _READERS:
+            ignored.append(f"{name}={_short(text)} in the address is ignored: no such filter.")
+        elif text:
+            read, expected = _READERS[name]
+            try:
+                values[name] = read(name, text)
+            except (ValueError, OverflowError):
+                ignored.append(f"{name}={_short(text)} in the address is ignored: {expected}.")
+    return PreviewFilter(**values), ignored
 
 
 def to_query(wanted: PreviewFilter) -> dict[str, str]:
     """The part of the address that asks for this filter."""
-    query = {name: value for name in CHOICES if (value := getattr(wanted, name)) is not None}
-    if wanted.exact_match is not None:
-        query["exact_match"] = "true" if wanted.exact_match else "false"
-    if wanted.text is not None:
-        query["text"] = wanted.text
-    return query
+    return {
+        each.name: _written(value)
+        for each in fields(wanted)
+        if (value := getattr(wanted, each.name)) is not None
+    }
 
 
 def describe(page: PreviewPage, offset: int) -> str:
@@ -43,3 +45,59 @@ def describe(page: PreviewPage, offset: int) -> str:
         many = f"{page.total:,} of {page.total_all:,}"
     shown = f": {offset + 1:,}-{offset + len(page.rows):,}" if page.rows else ""
     return f"{many} previews, newest first{shown}"
+
+
+def day_start(day: datetime) -> datetime:
+    """The first moment of a day, in the server's zone."""
+    return datetime.combine(day.date(), time.min).astimezone()
+
+
+def day_end(day: datetime) -> datetime:
+    """The last moment of a day, in the server's zone."""
+    return day_start(day + timedelta(days=1)) - timedelta(microseconds=1)
+
+
+def _text(_: str, text: str) -> str:
+    return text
+
+
+def _truth(_: str, text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError(text)
+    return text == "true"
+
+
+def _count(_: str, text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or int(text) > _LARGEST:
+        raise ValueError(text)
+    return int(text)
+
+
+def _moment(name: str, text: str) -> datetime:
+    """A moment; a day alone means all of it."""
+    moment = datetime.fromisoformat(text)
+    if len(text) == len("2026-01-31"):
+        return day_end(moment) if name == "until" else day_start(moment)
+    return moment.astimezone()
+
+
+def _written(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+_Reader = tuple[Callable[[str, str], Any], str]
+_BY_KIND: Mapping[str, _Reader] = {
+    "str": (_text, "it is a text"),
+    "bool": (_truth, "it is true or false"),
+    "int": (_count, "it is a whole number from 0"),
+    "datetime": (_moment, "it is a date or a time, such as 2026-01-31 or 2026-01-31T12:00"),
+}
+_READERS: Mapping[str, _Reader] = {
+    each.name: _BY_KIND[str(each.type).removesuffix(" | None")] for each in fields(PreviewFilter)
+}

@@ -20,6 +20,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from control_room.history.patterns import PatternRule
+
 ENV_PREFIX = "CONTROL_ROOM_"
 FILE_NAME = "control_room.toml"
 
@@ -103,12 +105,34 @@ class Heatmap(_Section):
         return self
 
 
+class Pattern(_Section):
+    """Names a kind of task, by globs of datasets and regular expressions searched in prompts."""
+
+    pattern: Annotated[str, Field(min_length=1)]
+    datasets: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _of_use(self) -> Self:
+        if not self.datasets and not self.prompts:
+            raise ValueError("give datasets (globs) or prompts (regular expressions)")
+        self.rule()
+        return self
+
+    def rule(self) -> PatternRule:
+        """The rule that this is."""
+        return PatternRule(self.pattern, self.datasets, self.prompts)
+
+
 class History(_Section):
-    """The index of the logs."""
+    """The index of the logs; ``patterns`` name what a record does not: the first that matches."""
 
     refresh_s: Seconds = 1.0
     memory_limit_mb: Annotated[int, Field(ge=64)] = 512
     rows_per_page: Annotated[int, Field(ge=10, le=1000)] = 100
+    sql_timeout_s: Annotated[float, Field(gt=0, le=600)] = 10.0
+    sql_max_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    patterns: tuple[Pattern, ...] = ()
 
 
 class Settings(BaseSettings):

@@ -101,7 +101,7 @@ def _questions(index: HistoryIndex, count: int) -> dict[str, Callable[[], object
     deep = 50_000 if count > 50_000 else count // 2
     recent = RecentPreviews()
     recent.add(_records(200))
-    upcoming = _records(1_000_000)
+    upcoming = iter(list(_records(100)))
 
     def one_more() -> object:
         recent.add([next(upcoming)])
@@ -177,12 +177,13 @@ def _plain_ways(run: RunDir, label: str) -> list[Row]:
         return found[:100], len(found)
 
     with duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false")
         source = f"read_json([{', '.join(repr(str(path)) for path in paths)}])"
 
         def by_read_json() -> object:
             return connection.execute(
-                f"SELECT * REPLACE (ts::VARCHAR AS ts), count(*) OVER () FROM {source} WHERE regime = 'regime3' "
-                "AND NOT exact_match ORDER BY ts DESC LIMIT 100"
+                f"SELECT * REPLACE (ts::VARCHAR AS ts), count(*) OVER () FROM {source} "
+                "WHERE regime = 'regime3' AND NOT exact_match ORDER BY ts DESC LIMIT 100"
             ).fetchall()
 
         repeats = 5 if label == "3 k" else 1

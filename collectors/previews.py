@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+from control_room.history.patterns import PatternRules
 from control_room.history.recent import RecentPreviews, RecentSummary
 from control_room.history.tail import LogTail, Reject, TailBatch
 from control_room.records import PreviewRecord, parse_line
@@ -24,10 +25,14 @@ class PreviewsReading:
 
 
 class PreviewWatch:
-    """Follows one run's preview log. Nothing is ever written. Not safe for threads."""
+    """Follows one run's preview log; ``rules`` name the patterns that records leave open.
 
-    def __init__(self, run: RunDir) -> None:
+    Nothing is ever written. Not safe for threads.
+    """
+
+    def __init__(self, run: RunDir, rules: PatternRules) -> None:
         self._run = run
+        self._rules = rules
         self._begin()
 
     def _begin(self) -> None:
@@ -36,7 +41,7 @@ class PreviewWatch:
             self._run.log_glob("preview"),
             last_lines=_FIRST_LOOK_LINES,
         )
-        self._recent = RecentPreviews()
+        self._recent = RecentPreviews(self._rules)
         self._rejects: deque[Reject] = deque(maxlen=_REJECTS_KEPT)
         self._summary = self._recent.summary()
 

@@ -41,13 +41,7 @@ class Columns:
         self._json = extra("pyarrow.json")
         self._table = table
         self._rules = rules_of(table.record)
-        self._types = {name: self._type(sql) for name, sql in table.columns.items()}
-
-    @property
-    def schema(self) -> Any:
-        """Of the tables that are made."""
-        arrow = self._arrow
-        return arrow.schema([*self._types.items(), ("line", arrow.int64())])
+        self._types = {name: self.type_of(sql) for name, sql in table.columns.items()}
 
     def read(self, block: Block) -> tuple[Any, list[Reject]]:
         """The records of a block as an Arrow table in order of time, and the lines that are none.
@@ -82,10 +76,7 @@ class Columns:
         return self._arrow.table({"ts": ts, **columns, "line": numbers})
 
     def read_at_once(self, block: Block) -> Any:
-        """The table of a whole block; None when it holds anything out of the ordinary.
-
-        An empty name, which stands for none, is left as it is.
-        """
+        """The table of a whole block; None when it holds anything out of the ordinary."""
         data = block.data
         count = block.count
         # So that no record spans lines and no line holds two: the n-th row is the n-th line.
@@ -132,6 +123,8 @@ class Columns:
                 raise _NotPlain
         elif rule.kind in ("int", "float"):
             self._check_range(rule, column)
+        elif rule.kind == "str" and rule.low:  # a name, which stands for none when it is empty
+            return self._compute.if_else(self._compute.equal(column, ""), None, column)
         return column
 
     def _check_range(self, rule: FieldRule, numbers: Any) -> None:
@@ -188,7 +181,8 @@ class Columns:
         keys = [("ts", "ascending"), ("line", "ascending")]
         return rows.take(compute.sort_indices(rows, sort_keys=keys))
 
-    def _type(self, sql: str) -> Any:
+    def type_of(self, sql: str) -> Any:
+        """The Arrow type of a column's SQL type."""
         arrow = self._arrow
         return {
             "VARCHAR": arrow.string(),

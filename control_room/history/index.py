@@ -106,6 +106,7 @@ class HistoryIndex:
             for kind, table in TABLES.items()
         }
         self._tails: dict[LogKind, LogTail] = {}
+        self._stored: dict[LogKind, dict[str, Position | None]] = {}  # None: from an archive
         self._looked_at_ns: dict[LogKind, int] = {}
         self._damaged: dict[Path, _Damage] = {}
         self._begin()
@@ -142,13 +143,17 @@ class HistoryIndex:
         for kind, writer in self._writers.items():
             rows = self._connection.execute(
                 'SELECT name, inode, "offset", lines, fingerprint, skipping '
-                "FROM files WHERE kind = ? AND inode <> ?",
-                [kind, _ARCHIVED],
+                "FROM files WHERE kind = ?",
+                [kind],
             ).fetchall()
-            positions = {
-                name: Position(inode, offset, lines, bytes(fingerprint), skipping)
+            stored = {
+                name: None
+                if inode == _ARCHIVED
+                else Position(inode, offset, lines, bytes(fingerprint), skipping)
                 for name, inode, offset, lines, fingerprint, skipping in rows
             }
+            self._stored[kind] = stored
+            positions = {name: at for name, at in stored.items() if at is not None}
             self._tails[kind] = LogTail(
                 self._run.logs(kind), self._run.log_glob(kind), positions=positions
             )
@@ -181,14 +186,14 @@ class HistoryIndex:
         """Write what the looks bring; return the last batch, and how much it was in all."""
         writer = self._writers[kind]
         for day in sorted(days.lost):
-            writer.forget(day)
+            self._forget(kind, day)
         seen, result = [first.batch], Refresh()
         # A file's old rows must be out before its new ones come, so a series ends where one begins.
         for _, series in groupby(self._looks(kind, first), key=lambda look: look.series):
             looks = iter(series)
             opening = next(looks)
             for name in sorted(opening.anew):
-                writer.forget(name)
+                self._forget(kind, name)
             result = result.plus(self._add(writer, _parts(chain([opening], looks), seen)))
         for archive in days.archives:
             result = result.plus(self._add_archive(kind, archive))
@@ -215,11 +220,10 @@ class HistoryIndex:
             yield look
 
     def _look(self, kind: LogKind, series: int) -> _Look:
-        tail, writer = self._tails[kind], self._writers[kind]
-        before = tail.positions().keys()
-        batch = tail.read()
-        # A file that is new to the tail is read from its start, whatever the tables hold of it.
-        anew = {path.name for path in batch.restarted} | (tail.positions().keys() - before)
+        writer = self._writers[kind]
+        batch = self._tails[kind].read()
+        # A file that is read from its start may be in the tables already, as it was or archived.
+        anew = {path.name for path in batch.begun} & self._stored[kind].keys()
         parts = [Part(None, batch.rejects)] if batch.rejects else []
         parts += [writer.read(block) for block in batch.blocks]
         return _Look(batch, frozenset(anew), tuple(parts), series + bool(anew))
@@ -259,17 +263,31 @@ class HistoryIndex:
             archives=tuple(archives[day] for day in sorted(changed)),
         )
 
+    def _forget(self, kind: LogKind, name: str) -> None:
+        if name in self._stored[kind]:
+            self._writers[kind].forget(name)
+            del self._stored[kind][name]
+
     def _keep_positions(self, kind: LogKind) -> None:
+        stored = self._stored[kind]
         for name, at in self._tails[kind].positions().items():
-            self._connection.execute(
-                "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [kind, name, at.inode, at.offset, at.lines, at.fingerprint, at.skipping],
-            )
+            if name not in stored:
+                self._connection.execute(
+                    "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    [kind, name, at.inode, at.offset, at.lines, at.fingerprint, at.skipping],
+                )
+            elif stored[name] != at:
+                self._connection.execute(
+                    'UPDATE files SET inode = ?, "offset" = ?, lines = ?, fingerprint = ?, '
+                    "skipping = ? WHERE kind = ? AND name = ?",
+                    [at.inode, at.offset, at.lines, at.fingerprint, at.skipping, kind, name],
+                )
+            stored[name] = at
 
     def _add_archive(self, kind: LogKind, path: Path) -> Refresh:
         """Take in a compressed day. A damaged one gives what can be read of it, and a problem."""
         writer, day, size = self._writers[kind], path.stem, _size_of(path)
-        writer.forget(day)
+        self._forget(kind, day)
         self._damaged.pop(path, None)
 
         def parts() -> Iterator[Part]:
@@ -282,9 +300,10 @@ class HistoryIndex:
 
         result = self._add(writer, parts())
         self._connection.execute(
-            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, 0, ''::BLOB, ?)",
+            "INSERT INTO files VALUES (?, ?, ?, ?, 0, ''::BLOB, ?)",
             [kind, day, _ARCHIVED, size, path in self._damaged],
         )
+        self._stored[kind][day] = None
         return result
 
     def _archive_problems(self, kind: LogKind) -> tuple[str, ...]:

@@ -42,6 +42,7 @@ PREVIEW_COLUMNS = (
 # Rows of previews are counted in buckets of this many places in time (as a power of two), so that
 # the page at any offset is looked for in few of them.
 _BUCKET_BITS = 13
+_FEW_BUCKETS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,14 +98,13 @@ def preview_page(cursor: Cursor, wanted: PreviewFilter, *, limit: int, offset: i
     buckets = cursor.execute(query, values).fetchall()
     total = sum(count for _, count in buckets)
     lowest, highest, skipped = _buckets_of_page(buckets, limit, offset)
-    query = (
-        f"SELECT seq FROM previews WHERE seq >= ? AND seq < ? AND {where} "
-        "ORDER BY seq DESC LIMIT ? OFFSET ?"
-    )
-    bounds = [lowest << _BUCKET_BITS, (highest + 1) << _BUCKET_BITS]
-    places = [*bounds, *values, limit, offset - skipped]
-    chosen = [seq for (seq,) in cursor.execute(query, places).fetchall()]
-    return PreviewPage(_rows_at(cursor, chosen), total, total_all)
+    condition = f"seq >= ? AND seq < ? AND {where}"
+    places = [lowest << _BUCKET_BITS, (highest + 1) << _BUCKET_BITS, *values]
+    # Long texts are best read once it is known of which rows, unless there are few to look at.
+    narrow = highest - lowest < _FEW_BUCKETS
+    page = (limit, offset - skipped)
+    find = _rows if narrow else _rows_by_place
+    return PreviewPage(find(cursor, condition, places, page), total, total_all)
 
 
 def _buckets_of_page(
@@ -166,8 +166,13 @@ def reject_counts(cursor: Cursor) -> list[tuple[str, int, int, str]]:
     return cursor.execute(query).fetchall()
 
 
-def _rows(cursor: Cursor, condition: str, values: Sequence[Any]) -> tuple[PreviewRow, ...]:
+def _rows(
+    cursor: Cursor, condition: str, values: Sequence[Any], page: tuple[int, int] | None = None
+) -> tuple[PreviewRow, ...]:
+    """The rows, newest first; of ``page``, a limit and an offset."""
     query = f"SELECT {', '.join(PREVIEW_COLUMNS)} FROM previews WHERE {condition} ORDER BY seq DESC"
+    if page is not None:
+        query, values = f"{query} LIMIT ? OFFSET ?", [*values, *page]
     found = []
     for values_of_row in cursor.execute(query, list(values)).fetchall():
         named = dict(zip(PREVIEW_COLUMNS, values_of_row, strict=True))
@@ -176,12 +181,16 @@ def _rows(cursor: Cursor, condition: str, values: Sequence[Any]) -> tuple[Previe
     return tuple(found)
 
 
-def _rows_at(cursor: Cursor, seqs: Sequence[int]) -> tuple[PreviewRow, ...]:
+def _rows_by_place(
+    cursor: Cursor, condition: str, values: Sequence[Any], page: tuple[int, int]
+) -> tuple[PreviewRow, ...]:
+    """:func:`_rows`, found by their ``seq`` alone at first."""
+    query = f"SELECT seq FROM previews WHERE {condition} ORDER BY seq DESC LIMIT ? OFFSET ?"
+    seqs = [seq for (seq,) in cursor.execute(query, [*values, *page]).fetchall()]
     if not seqs:
         return ()
-    marks = ", ".join("?" * len(seqs))
     bounds = [min(seqs), max(seqs)]  # lets the database pass over everything outside
-    return _rows(cursor, f"seq BETWEEN ? AND ? AND seq IN ({marks})", [*bounds, *seqs])
+    return _rows(cursor, "seq BETWEEN ? AND ? AND seq IN (SELECT unnest(?))", [*bounds, seqs])
 
 
 def _one(cursor: Cursor, query: str, values: Sequence[Any]) -> Any:

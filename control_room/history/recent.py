@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from control_room.history.patterns import PatternRules
 from control_room.records import PreviewRecord
 
 WINDOWS = (20, 50, 100)
@@ -36,9 +37,13 @@ class RecentSummary:
 
 
 class RecentPreviews:
-    """Holds the newest ``size`` previews in the order of their time, then of their arrival."""
+    """Holds the newest ``size`` previews in the order of their time, then of their arrival.
 
-    def __init__(self, size: int = max(WINDOWS)) -> None:
+    ``rules`` name the pattern of a record that has none of its own.
+    """
+
+    def __init__(self, rules: PatternRules | None = None, *, size: int = max(WINDOWS)) -> None:
+        self._rules = PatternRules() if rules is None else rules
         self._records: deque[PreviewRecord] = deque(maxlen=size)
 
     def add(self, records: Iterable[PreviewRecord]) -> None:
@@ -71,10 +76,13 @@ class RecentPreviews:
             em_last_100=_rate(scored[-100:]),
             by_regime=_by(scored, lambda record: record.regime),
             by_source=_by(scored, lambda record: record.source_pool),
-            by_pattern=_by(scored, lambda record: record.pattern),
+            by_pattern=_by(scored, self._pattern),
             em_trend=_trend(scored),
             unscored=len(self._records) - len(scored),
         )
+
+    def _pattern(self, record: PreviewRecord) -> str:
+        return record.pattern or self._rules.pattern_of(record.dataset_id, record.prompt)
 
     def _sort(self) -> None:
         self._records = deque(sorted(self._records, key=_time), maxlen=self._records.maxlen)

@@ -9,7 +9,7 @@ from control_room.records import MetricPoint, PreviewRecord, Record, ThroughputS
 from control_room.rundir import LogKind
 
 # An index with another version is rebuilt from the logs.
-VERSION = 2
+VERSION = 3
 
 SEARCH_SEPARATOR = "\x1f"  # between the texts
 # Compressing long texts takes more time than everything else together, and searching them too.
@@ -27,38 +27,19 @@ class Table:
     columns: Mapping[str, str]  # name -> SQL type, of the record's own fields
 
     @property
-    def create(self) -> str:
-        """The statement that makes the table; ``ts`` is UTC without a zone."""
-        columns = ", ".join(
-            f"{name} {sql}{_STORED_PLAIN if name in LONG_TEXTS else ''}"
-            for name, sql in self.columns.items()
-        )
-        search = f", search VARCHAR{_STORED_PLAIN}" if self.kind == "preview" else ""
-        return (
-            f"CREATE TABLE {self.name} (seq BIGINT, {columns}{search}, "
-            "file VARCHAR NOT NULL, line BIGINT NOT NULL)"
-        )
+    def all_columns(self) -> dict[str, str]:
+        """Every column's SQL type in the table's order; ``ts`` is UTC without a zone."""
+        search = {"search": "VARCHAR"} if self.kind == "preview" else {}
+        return {"seq": "BIGINT", **self.columns, **search, "file": "VARCHAR", "line": "BIGINT"}
 
     @property
-    def insert(self) -> str:
-        """The statement that takes in the rows of ``incoming``.
-
-        They have the record's columns, ``seq``, ``file`` and ``line``, and for previews the
-        folded text to ``search`` and the ``rule_pattern`` of those without one. The parameter
-        ``run`` is the name of the run.
-        """
-        columns = {name: self._value(name) for name in self.columns}
-        if self.kind == "preview":
-            columns["search"] = "search"
-        chosen = ", ".join(f"{value} AS {name}" for name, value in columns.items())
-        return f"INSERT INTO {self.name} BY NAME SELECT seq, {chosen}, file, line FROM incoming"
-
-    def _value(self, name: str) -> str:
-        if self.columns[name] != "VARCHAR" or name in LONG_TEXTS:
-            return name
-        given = f"nullif({name}, '')"  # an empty name is none
-        instead = {"run_id": "$run", "pattern": "rule_pattern"}.get(name)
-        return f"coalesce({given}, {instead})" if instead else given
+    def create(self) -> str:
+        """The statement that makes the table."""
+        columns = ", ".join(
+            f"{name} {sql}{_STORED_PLAIN if name in (*LONG_TEXTS, 'search') else ''}"
+            for name, sql in self.all_columns.items()
+        )
+        return f"CREATE TABLE {self.name} ({columns})"
 
 
 TABLES: dict[LogKind, Table] = {

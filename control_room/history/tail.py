@@ -61,7 +61,8 @@ class TailBatch:
 
     blocks: tuple[Block, ...] = ()
     rejects: tuple[Reject, ...] = ()
-    restarted: tuple[Path, ...] = ()  # files that are no continuation of what was read from them
+    begun: tuple[Path, ...] = ()  # files whose first lines are among these
+    restarted: tuple[Path, ...] = ()  # of these, files that were read before and are others now
     problems: tuple[str, ...] = ()  # what cannot be read at all, and what to do
     more: bool = False  # there is more to read at once
 
@@ -96,6 +97,7 @@ class _File:
 class _Found:
     blocks: list[Block] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+    begun: list[Path] = field(default_factory=list)
     restarted: list[Path] = field(default_factory=list)
     budget: int = MAX_READ_BYTES
     more: bool = False
@@ -153,6 +155,7 @@ class LogTail:
         return TailBatch(
             blocks=tuple(found.blocks),
             rejects=tuple(found.rejects),
+            begun=tuple(found.begun),
             restarted=tuple(found.restarted),
             problems=tuple(problem for problem in problems if problem is not None),
             more=found.more,
@@ -198,10 +201,11 @@ class LogTail:
                 return
             with path.open("rb") as file:
                 status = os.fstat(file.fileno())
-                if state is None:
-                    state = self._files[path] = _File(status.st_ino)
-                elif _is_another(file.fileno(), status, state):
+                if state is not None and _is_another(file.fileno(), status, state):
                     found.restarted.append(path)
+                    state = None
+                if state is None:
+                    found.begun.append(path)
                     state = self._files[path] = _File(status.st_ino)
                 self._read_lines(path, file.fileno(), status.st_size, state, found)
                 state.problem = None

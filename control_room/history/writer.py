@@ -46,7 +46,9 @@ class TableWriter:
         self._arrow = extra("pyarrow")
         self._compute = extra("pyarrow.compute")
         self._columns = Columns(table)
-        self._schema = self._incoming_schema()
+        self._schema = self._arrow.schema(
+            [(name, self._columns.type_of(sql)) for name, sql in table.all_columns.items()]
+        )
         self._count = 0
         self._last: _Place | None = None
         self._disordered_from: datetime | None = None
@@ -62,14 +64,12 @@ class TableWriter:
     def read(self, block: Block) -> Part:
         """The records and rejects of a block."""
         rows, rejects = self._columns.read(block)
-        if rows is None:
-            return Part(None, tuple(rejects))
-        more = {"file": self._arrow.repeat(block.file.name, rows.num_rows)}
-        if self._table.kind == "preview":
-            more["rule_pattern"] = self._patterns(rows)
-            more["search"] = self._searched(rows)
-        for name, column in more.items():
-            rows = rows.append_column(name, column)
+        if rows is not None:
+            rows = rows.append_column("file", self._arrow.repeat(block.file.name, rows.num_rows))
+            rows = self._filled(rows, "run_id", self._run_id)
+            if self._table.kind == "preview":
+                rows = self._filled(rows, "pattern", self._patterns(rows))
+                rows = rows.append_column("search", self._searched(rows))
         return Part(rows, tuple(rejects))
 
     def add(self, parts: Iterable[Part]) -> tuple[int, int]:
@@ -78,7 +78,7 @@ class TableWriter:
         reader = self._arrow.RecordBatchReader.from_batches(
             self._schema, self._batches(parts, rejects)
         )
-        self._take("incoming", reader, self._table.insert, {"run": self._run_id})
+        self._take("incoming", reader, self._table.name)
         if rejects:
             self._add_rejects(rejects)
         return self._count - before, len(rejects)
@@ -113,13 +113,6 @@ class TableWriter:
         )
         self._disordered_from = None
 
-    def _incoming_schema(self) -> Any:
-        fields = [*self._columns.schema, self._arrow.field("file", self._arrow.string())]
-        if self._table.kind == "preview":
-            for name in ("rule_pattern", "search"):
-                fields.append(self._arrow.field(name, self._arrow.string()))
-        return self._arrow.schema([*fields, self._arrow.field("seq", self._arrow.int64())])
-
     def _batches(self, parts: Iterable[Part], rejects: list[Reject]) -> Iterator[Any]:
         for part in parts:
             rejects += part.rejects
@@ -137,7 +130,7 @@ class TableWriter:
         seq = self._arrow.array(range(self._count + 1, self._count + count + 1))
         self._count += count
         self._last = last if self._last is None else max(self._last, last)
-        return rows.append_column("seq", seq)
+        return rows.append_column("seq", seq).select(self._schema.names)
 
     def _disorder(self, since: datetime) -> None:
         before = self._disordered_from
@@ -150,17 +143,21 @@ class TableWriter:
             "line": [reject.line_number for reject in rejects],
             "reason": [reject.reason for reject in rejects],
         }
-        insert = "INSERT INTO rejects BY NAME SELECT * FROM rejected"
-        self._take("rejected", self._arrow.table(rows), insert, {})
+        self._take("rejected", self._arrow.table(rows), "rejects")
 
-    def _take(self, name: str, rows: Any, insert: str, values: dict[str, str]) -> None:
+    def _take(self, name: str, rows: Any, table: str) -> None:
         self._connection.register(name, rows)
-        self._connection.execute(insert, values)
+        self._connection.execute(f"INSERT INTO {table} FROM {name}")
         self._connection.unregister(name)
+
+    def _filled(self, rows: Any, name: str, instead: Any) -> Any:
+        """The rows with ``instead`` (one value, or one for each row) where ``name`` is null."""
+        place = rows.schema.get_field_index(name)
+        return rows.set_column(place, name, self._compute.coalesce(rows.column(name), instead))
 
     def _patterns(self, rows: Any) -> Any:
         if not self._rules:
-            return self._arrow.repeat(OTHER, rows.num_rows)
+            return OTHER
         names = self._rules.patterns_of(
             rows.column("dataset_id").to_pylist(), rows.column("prompt").to_pylist()
         )

@@ -9,6 +9,7 @@ import pytest
 from app.history import HistoryNotReady, RunHistory
 from control_room import Recorder, RunDir
 from control_room.history.filters import PreviewFilter
+from control_room.history.patterns import PatternRules
 from control_room.history.queries import preview_page
 
 
@@ -28,7 +29,7 @@ def total(history: RunHistory) -> int:
 
 
 def test_a_run_without_logs_is_left_alone(run: RunDir) -> None:
-    history = RunHistory(run, memory_limit_mb=64)
+    history = RunHistory(run, memory_limit_mb=64, rules=PatternRules())
     history.want()
     history.refresh()
     assert not run.path.exists()
@@ -38,7 +39,7 @@ def test_a_run_without_logs_is_left_alone(run: RunDir) -> None:
 
 def test_what_is_logged_can_be_asked_for(run: RunDir) -> None:
     log_previews(run, 5)
-    history = RunHistory(run, memory_limit_mb=64)
+    history = RunHistory(run, memory_limit_mb=64, rules=PatternRules())
     history.want()
     assert history.refresh().added == 5
     assert total(history) == 5
@@ -52,7 +53,7 @@ def test_where_the_cache_cannot_be_written_the_history_is_held_in_memory(run: Ru
     log_previews(run, 3)
     run.cache.parent.mkdir(exist_ok=True)
     run.cache.write_text("a file where the cache should be")
-    history = RunHistory(run, memory_limit_mb=64)
+    history = RunHistory(run, memory_limit_mb=64, rules=PatternRules())
     history.want()
     note = history.refresh().note
     assert note is not None
@@ -63,7 +64,7 @@ def test_where_the_cache_cannot_be_written_the_history_is_held_in_memory(run: Ru
 
 def test_until_somebody_wants_it_nothing_is_opened(run: RunDir) -> None:
     log_previews(run, 1)
-    history = RunHistory(run, memory_limit_mb=64)
+    history = RunHistory(run, memory_limit_mb=64, rules=PatternRules())
     assert history.refresh().added == 0
     assert not run.cache.exists()
     with pytest.raises(HistoryNotReady, match="being read"):

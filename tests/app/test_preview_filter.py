@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, timedelta
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,6 +21,8 @@ texts = st.none() | st.text(min_size=1, max_size=20)
         regime=texts,
         pattern=texts,
         exact_match=st.none() | st.booleans(),
+        min_step=st.none() | st.integers(0, 2**63 - 1),
+        since=st.none() | st.datetimes(timezones=st.just(UTC)),
         text=texts,
     )
 )
@@ -30,8 +35,34 @@ def test_what_is_no_filter_is_ignored_and_said_so() -> None:
     assert wanted == PreviewFilter(regime="regime3")
     assert ignored == [
         "exact_match=banana in the address is ignored: it is true or false.",
-        "foo=1 in the address is ignored: there is no such filter.",
+        "foo=1 in the address is ignored: no such filter.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("min_step", "-1"),
+        ("min_step", "1e3"),
+        ("max_step", "9" * 30),
+        ("below_length", "٣"),
+        ("since", "yesterday"),
+        ("until", "2026-13-01"),
+        ("until", "9999-12-31"),
+        ("length_known", "1"),
+        ("regime\n", "x"),
+    ],
+)
+def test_garbage_is_ignored_with_a_note(name: str, text: str) -> None:
+    wanted, ignored = from_query({name: text, "pattern": "p"})
+    assert wanted == PreviewFilter(pattern="p")
+    assert len(ignored) == 1
+
+
+def test_a_day_alone_means_all_of_it() -> None:
+    wanted, _ = from_query({"since": "2026-01-30", "until": "2026-01-30"})
+    assert wanted.since is not None and wanted.until is not None
+    assert wanted.until - wanted.since == timedelta(days=1, microseconds=-1)
 
 
 def test_counts_tell_matching_from_all_and_what_is_shown() -> None:
