@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from control_room.history.index import HistoryIndex, IndexInUse
+from control_room.history.database import discard_database
+from control_room.history.index import HistoryIndex, IndexFailed, IndexInUse, Refresh
 from control_room.history.patterns import PatternRules
 from control_room.rundir import RunDir
 
@@ -45,24 +46,40 @@ class RunHistory:
         self._memory_limit_mb = memory_limit_mb
         self._index: HistoryIndex | None = None
         self._note: str | None = None
+        self._failures = 0  # in a row
+        self._read_so_far = 0
         self._wanted = threading.Event()
         self._up_to_date = threading.Event()
 
     def refresh(self) -> HistoryReading:
-        """Take in what the logs gained, if anybody wants to know."""
+        """Take in what the logs gained, if anybody wants to know.
+
+        Raises :class:`~control_room.history.index.IndexFailed` when that fails; the next call
+        opens the index anew, and after a second failure holds it in memory.
+        """
         if not self._wanted.is_set():
             return HistoryReading()
         if self._index is None:
             if not (self._run.path / "logs").is_dir():
                 return HistoryReading()
             self._index = self._open()
-        result = self._index.refresh()
-        added, problems = result.added, result.problems
+        try:
+            reading = self._take_in(self._index)
+        except IndexFailed:
+            self.close()
+            self._failures += 1
+            raise
+        self._failures = 0
+        return reading
+
+    def _take_in(self, index: HistoryIndex) -> HistoryReading:
+        added, result = 0, Refresh(more=True)
         while result.more:
-            result = self._index.refresh()
+            result = index.refresh()
             added += result.added
+            self._read_so_far += result.added
         self._up_to_date.set()
-        return HistoryReading(added, problems, self._note)
+        return HistoryReading(added, result.problems, self._note)
 
     def want(self) -> None:
         """Have the index opened and kept up to date from now on."""
@@ -74,11 +91,14 @@ class RunHistory:
         if not (self._run.path / "logs").is_dir():
             raise HistoryNotReady("Nothing has been logged in this run yet.")
         if self._index is None or not self._up_to_date.is_set():
-            raise HistoryNotReady("The history is being read from the logs.")
+            raise HistoryNotReady(
+                f"The history is being read from the logs: {self._read_so_far:,} records so far."
+            )
         return self._index.cursor()
 
     def close(self) -> None:
         """Close the index."""
+        self._up_to_date.clear()
         if self._index is not None:
             self._index.close()
             self._index = None
@@ -88,6 +108,11 @@ class RunHistory:
         open_index = partial(
             HistoryIndex, self._run, memory_limit_mb=self._memory_limit_mb, rules=self._rules
         )
+        self._read_so_far = 0
+        if self._failures > 1:
+            discard_database(database)
+            self._note = f"The history is held in memory, as {database} could not be written."
+            return open_index()
         try:
             return open_index(database=database)
         except (IndexInUse, OSError) as error:

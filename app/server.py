@@ -1,4 +1,4 @@
-"""The server: one process and one port for the pages, with the Monitor started and stopped by it.
+"""The server: one process and port for pages and API, with the Monitor started and stopped by it.
 
 ``create_app`` makes it from settings; ``uvicorn app.server:app`` and ``python -m streamlit run
 app/server.py``, from the repository's root, find one made from environment and settings file.
@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from starlette.routing import Mount
 
+from app.api import create_api
 from app.current import serving
 from app.monitor import Monitor
 from app.settings import Settings, load_settings
@@ -28,7 +30,7 @@ COLLECT_EVERY_S = 60.0
 
 
 def create_app(settings: Settings) -> st.App:
-    """The ASGI app that serves the pages for these settings."""
+    """The ASGI app that serves pages and API for these settings."""
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
     )
@@ -44,7 +46,7 @@ def create_app(settings: Settings) -> st.App:
         # Joining threads blocks; the event loop still has connections to close.
         await asyncio.to_thread(monitor.stop)
 
-    app = st.App(SCRIPT, lifespan=lifespan)
+    app = st.App(SCRIPT, lifespan=lifespan, routes=[Mount("/api", create_api(monitor))])
     return app
 
 

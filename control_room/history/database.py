@@ -49,8 +49,7 @@ def open_database(path: Path | None, *, made_for: str, memory_limit_mb: int) -> 
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = _reopen(duckdb, path, config, made_for)
         if connection is None:
-            for leftover in (path, path.with_name(f"{path.name}.wal")):
-                leftover.unlink(missing_ok=True)
+            discard_database(path)
             connection = duckdb.connect(str(path), config=config)
     if _made_for(duckdb, connection) is None:
         connection.begin()
@@ -60,6 +59,12 @@ def open_database(path: Path | None, *, made_for: str, memory_limit_mb: int) -> 
         connection.execute("INSERT INTO about VALUES (?)", [made_for])
         connection.commit()
     return connection
+
+
+def discard_database(path: Path) -> None:
+    """Remove what is kept at ``path``; nothing is lost, as it can be built again."""
+    for leftover in (path, path.with_name(f"{path.name}.wal")):
+        leftover.unlink(missing_ok=True)
 
 
 def _reopen(duckdb: Any, path: Path, config: dict[str, str], made_for: str) -> Any:

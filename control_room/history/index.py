@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain, groupby
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 
 from control_room.history.archive import DamagedArchive, archive_blocks
 from control_room.history.database import IndexInUse, open_database
-from control_room.history.extra import MissingExtra
+from control_room.history.extra import MissingExtra, extra
 from control_room.history.patterns import PatternRules
 from control_room.history.schema import TABLES
 from control_room.history.tail import LogTail, Position, Reject, TailBatch
@@ -27,11 +27,15 @@ from control_room.rundir import LogKind, RunDir
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["HistoryIndex", "IndexInUse", "MissingExtra", "Refresh"]
+__all__ = ["HistoryIndex", "IndexFailed", "IndexInUse", "MissingExtra", "Refresh"]
 
 _ARCHIVED = -1  # in place of the inode of a day that was read from its archive
 # Of new logs, taken in by one refresh: enough that the database writes whole row groups.
 _MAX_REFRESH_BYTES = 256 * 2**20
+
+
+class IndexFailed(RuntimeError):
+    """The database could not take in what the logs hold: a full disk, a damaged file, no memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,7 @@ class HistoryIndex:
         rules: PatternRules | None = None,
     ) -> None:
         self._run = run
+        self._duckdb = extra("duckdb")
         run_id = run.path.resolve().name
         rules = PatternRules() if rules is None else rules
         self._connection = open_database(
@@ -132,10 +137,16 @@ class HistoryIndex:
         self._connection.close()
 
     def refresh(self) -> Refresh:
-        """Take in what the logs gained, lost or changed since the last look."""
+        """Take in what the logs gained, lost or changed since the last look.
+
+        Raises :class:`IndexFailed` when the database cannot; then close it and open it again.
+        """
         total = Refresh()
-        for kind in TABLES:
-            total = total.plus(self._refresh(kind))
+        try:
+            for kind in TABLES:
+                total = total.plus(self._refresh(kind))
+        except self._duckdb.Error as error:
+            raise IndexFailed(f"The history cannot be kept: {error}") from error
         return total
 
     def _begin(self) -> None:
@@ -178,8 +189,9 @@ class HistoryIndex:
             self._connection.commit()
         except BaseException:
             # Nothing of this look is in the tables, so the next one starts from where they stand.
-            self._connection.rollback()
-            self._begin()
+            with suppress(self._duckdb.Error):  # a database that failed cannot do this either
+                self._connection.rollback()
+                self._begin()
             raise
 
     def _take_in(self, kind: LogKind, first: _Look, days: _Days) -> tuple[TailBatch, Refresh]:

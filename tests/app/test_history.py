@@ -9,6 +9,7 @@ import pytest
 from app.history import HistoryNotReady, RunHistory
 from control_room import Recorder, RunDir
 from control_room.history.filters import PreviewFilter
+from control_room.history.index import HistoryIndex, IndexFailed, Refresh
 from control_room.history.patterns import PatternRules
 from control_room.history.queries import preview_page
 
@@ -71,4 +72,27 @@ def test_until_somebody_wants_it_nothing_is_opened(run: RunDir) -> None:
         history.cursor()
     assert history.refresh().added == 1
     assert total(history) == 1
+    history.close()
+
+
+def test_an_index_that_fails_is_opened_again_and_at_last_held_in_memory(
+    run: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log_previews(run, 3)
+    history = RunHistory(run, memory_limit_mb=64, rules=PatternRules())
+    history.want()
+
+    def fail(index: HistoryIndex) -> Refresh:
+        raise IndexFailed("disk full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(HistoryIndex, "refresh", fail)
+        for _ in range(2):
+            with pytest.raises(IndexFailed):
+                history.refresh()
+        with pytest.raises(HistoryNotReady):
+            history.cursor()
+    reading = history.refresh()
+    assert reading.note is not None and "held in memory" in reading.note
+    assert total(history) == 3
     history.close()

@@ -128,6 +128,14 @@ def test_whatever_is_odd_is_left_to_the_careful_way(data: bytes) -> None:
     assert not is_read_at_once(PREVIEWS, line() + data)
 
 
+def test_a_large_block_is_read_at_once_when_it_is_plain_and_line_by_line_when_not() -> None:
+    plain = b"".join(line(step=step) for step in range(1_000))
+    rows, rejects = PREVIEWS.read(Block(FILE, 1, plain, 1_000))
+    assert (rows.num_rows, rejects) == (1_000, [])
+    rows, rejects = PREVIEWS.read(Block(FILE, 1, plain + b"bad\n" + line(), 1_002))
+    assert (rows.num_rows, [reject.line_number for reject in rejects]) == (1_001, [1_001])
+
+
 @pytest.mark.parametrize("name", ["anything", "contract_status", "token_log_probs"])
 def test_a_deeply_nested_line_stops_nothing(name: str) -> None:
     deep = raw(name, "[" * 1_000_000 + "]" * 1_000_000)
