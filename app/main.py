@@ -13,7 +13,13 @@ ICON = ROOT / "app" / "icon.svg"  # a named icon would be fetched from the netwo
 
 # The live page is the front page; every other file in pages/ follows by name.
 FRONT = "live"
-ICONS = {"live": ":material/monitor_heart:", "previews": ":material/table_rows:"}
+TITLES = {"sql": "SQL"}
+ICONS = {
+    "live": ":material/monitor_heart:",
+    "previews": ":material/table_rows:",
+    "analytics": ":material/analytics:",
+    "sql": ":material/database:",
+}
 
 
 def page(path: Path) -> st.Page:
@@ -21,8 +27,8 @@ def page(path: Path) -> st.Page:
     name = path.stem
     return st.Page(
         path,
-        title=name.replace("_", " ").capitalize(),
-        icon=ICONS.get(name, ":material/analytics:"),
+        title=TITLES.get(name, name.replace("_", " ").capitalize()),
+        icon=ICONS.get(name, ":material/article:"),
         url_path=name,
         default=name == FRONT,
     )

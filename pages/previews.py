@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import math
+from urllib.parse import urlencode
 
 import streamlit as st
 
 from app.cards import kit, preview
 from app.current import monitor
+from app.filter_bar import filter_bar
 from app.history import HistoryNotReady
-from app.preview_filter import describe, from_query, to_query
+from app.preview_filter import describe, to_query
 from app.views import Preview
+from app.waiting import wait_for_history
 from control_room.history import queries
-from control_room.history.filters import CHOICES, PreviewFilter
-from control_room.history.queries import PreviewRow
+from control_room.history.filters import PreviewFilter
+from control_room.history.queries import PreviewPage, PreviewRow
 
-ROWS = monitor().settings.history.rows_per_page
+settings = monitor().settings
+ROWS = settings.history.rows_per_page
 PAGE_KEY = "previews-page"
-LABELS = {
-    "regime": "Regime",
-    "source_pool": "Source",
-    "failure_mode": "Failure mode",
-    "dataset_id": "Dataset",
-    "pattern": "Pattern",
-    "checkpoint_id": "Checkpoint",
-}
-MATCHES = {"Any": None, "Exact match": True, "No exact match": False}
 
 
 def main() -> None:
@@ -38,20 +33,22 @@ def main() -> None:
     except HistoryNotReady:
         wait_for_history()
         return
-    wanted, ignored = from_query(st.query_params.to_dict())
-    for text in ignored:
-        st.warning(text)
-    wanted = choose(wanted, cursor)
-    st.query_params.from_dict(to_query(wanted))
-    page_number = int(st.session_state.get(PAGE_KEY, 1))
-    offset = (page_number - 1) * ROWS
-    page = queries.preview_page(cursor, wanted, limit=ROWS, offset=offset)
-    st.caption(describe(page, offset))
+    wanted = filter_bar(cursor, "previews", settings.heatmap.bin_edges, to_first_page)
+    page_number = current_page()
+    page = queries.preview_page(cursor, wanted, limit=ROWS, offset=(page_number - 1) * ROWS)
+    pages = max(1, math.ceil(page.total / ROWS))
+    if page_number > pages:  # there were more when the address was made
+        page_number = pages
+        page = queries.preview_page(cursor, wanted, limit=ROWS, offset=(page_number - 1) * ROWS)
+    heading(page, wanted, (page_number - 1) * ROWS)
     if page.rows:
         table(page.rows, wanted, page_number)
     else:
         st.info("No preview matches. Clear a filter to see more.")
-    st.pagination(max(1, math.ceil(page.total / ROWS)), key=PAGE_KEY)
+    st.pagination(pages, default=page_number, key=PAGE_KEY)
+    st.query_params.from_dict(
+        to_query(wanted) | ({"page": str(page_number)} if page_number > 1 else {})
+    )
     left_out = [
         f"{file}: {count:,} lines cannot be read and are left out; "
         f"the newest is line {line}: {reason}"
@@ -61,57 +58,23 @@ def main() -> None:
         st.html(f'<div class="cr">{kit.problems(left_out)}</div>')
 
 
-@st.fragment(run_every=1.0)
-def wait_for_history() -> None:
-    """Say what is missing until it is there."""
-    try:
-        monitor().history.cursor()
-    except HistoryNotReady as reason:
-        st.info(str(reason))
-    else:
-        st.rerun()
+def current_page() -> int:
+    """The page that the pagination says, else the address; the first when that is garbage."""
+    if PAGE_KEY in st.session_state:
+        return int(st.session_state[PAGE_KEY])
+    asked = st.query_params.get("page", "1")
+    return max(1, int(asked)) if asked.isascii() and asked.isdigit() and len(asked) < 10 else 1
 
 
-def choose(wanted: PreviewFilter, cursor: queries.Cursor) -> PreviewFilter:
-    """The filter widgets, set to ``wanted``; returns what they say now."""
-    chosen: dict[str, str | None] = {}
-    with st.grid(4, min_column_width=150, gap="xsmall"):
-        for name in CHOICES:
-            options = queries.choices(cursor, name)
-            current = getattr(wanted, name)
-            if current is not None and current not in options:
-                options = [current, *options]
-            chosen[name] = st.selectbox(
-                LABELS[name],
-                options,
-                index=options.index(current) if current is not None else None,
-                placeholder="Any",
-                key=f"previews-{name}",
-                on_change=to_first_page,
-            )
-        matches = list(MATCHES.values())
-        match = st.selectbox(
-            "Match",
-            list(MATCHES),
-            index=matches.index(wanted.exact_match),
-            key="previews-match",
-            on_change=to_first_page,
-        )
-        text = st.text_input(
-            "Text in prompt or answers",
-            wanted.text or "",
-            key="previews-text",
-            on_change=to_first_page,
-        )
-    return PreviewFilter(
-        regime=chosen["regime"],
-        source_pool=chosen["source_pool"],
-        failure_mode=chosen["failure_mode"],
-        dataset_id=chosen["dataset_id"],
-        pattern=chosen["pattern"],
-        checkpoint_id=chosen["checkpoint_id"],
-        exact_match=MATCHES[match],
-        text=text or None,
+def heading(page: PreviewPage, wanted: PreviewFilter, offset: int) -> None:
+    """How many there are, and the files that hold all that match."""
+    query = urlencode(to_query(wanted))
+    links = "".join(
+        kit.download(label, f"api/history/previews.{kind}?{query}", f"previews.{kind}")
+        for label, kind in (("CSV", "csv"), ("Parquet", "parquet"))
+    )
+    st.html(
+        f'<div class="cr cr-above"><span>{describe(page, offset)}</span><span>{links}</span></div>'
     )
 
 
@@ -144,15 +107,17 @@ def table(rows: tuple[PreviewRow, ...], wanted: PreviewFilter, page_number: int)
         # A table of other rows is another table: a selection must not carry over.
         key=f"previews-{page_number}-{hash(wanted)}",
         on_select="rerun",
-        selection_mode="single-row",
+        selection_mode=("single-row", "single-cell"),
         column_config={
+            "Failure mode": st.column_config.TextColumn(width=130),
             "Time": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm:ss"),
             "CE": st.column_config.NumberColumn(format="%.3f"),
         },
         alt="Previews, newest first; select a row to read it",
     )
-    if selection.selection.rows:
-        st.session_state["previews-seq"] = rows[selection.selection.rows[0]].seq
+    chosen = [*selection.selection.rows, *(row for row, _ in selection.selection.cells)]
+    if chosen:
+        st.session_state["previews-seq"] = rows[chosen[0]].seq
         detail(wanted)
 
 
@@ -181,14 +146,20 @@ def same_example(row: PreviewRow, cursor: queries.Cursor) -> None:
     others = queries.same_example(cursor, row, limit=50)
     if len(others) < 2:
         return
+    oldest_first = tuple(reversed(others))
     chips = [
         kit.chip(
             f"step {other.step:,}",
             "unknown" if other.exact_match is None else "ok" if other.exact_match else "critical",
         )
-        for other in reversed(others)
+        for other in oldest_first
     ]
-    st.html(f'<div class="cr">{kit.heading("The same example, over time")}{kit.chips(chips)}</div>')
+    turns = queries.turning_points(oldest_first)
+    story = " · ".join(
+        f"{'right' if right else 'wrong'} from step {step:,}" for step, right in turns
+    )
+    title = kit.heading("The same example, over time")
+    st.html(f'<div class="cr">{title}{kit.note(story) if story else ""}{kit.chips(chips)}</div>')
 
 
 def _match(exact_match: bool | None) -> str:

@@ -80,6 +80,14 @@ def chips(items: Iterable[str]) -> str:
     return f'<div class="cr-chips">{"".join(items)}</div>'
 
 
+def download(label: str, address: str, name: str) -> str:
+    """A link, looking like a button, that saves what ``address`` answers as a file."""
+    return (
+        f'<a class="cr-button" href="{escape(address)}" download="{escape(name)}">'
+        f'<span aria-hidden="true">⤓</span> {escape(label)}</a>'
+    )
+
+
 def heading(text: str) -> str:
     return f"<h4>{escape(text)}</h4>"
 

@@ -153,13 +153,16 @@ def em_over_steps(
     where, values = wanted.where()
     query = (
         f"{_stretches(where, 'exact_match IS NOT NULL')} "
-        f"SELECT coalesce({group}, ?), min(step), max(step), "
+        f"SELECT coalesce({group}, ?) AS name, (step - start) // width AS bin, start, width, "
         "count(*) FILTER (exact_match), count(*) "
         f"FROM previews, stretch WHERE {where} AND exact_match IS NOT NULL "
-        "GROUP BY 1, (step - start) // width ORDER BY 2, 1"
+        "GROUP BY ALL ORDER BY bin, name"
     )
     rows = cursor.execute(query, [bins, *values, UNKNOWN, *values]).fetchall()
-    return [StepRate(name, low, high, Rate(right, count)) for name, low, high, right, count in rows]
+    return [
+        StepRate(name, *_bounds(number, start, width), Rate(right, count))
+        for name, number, start, width, right, count in rows
+    ]
 
 
 def failure_modes(cursor: Cursor, wanted: PreviewFilter, *, bins: int = 1) -> list[FailureShare]:
@@ -167,16 +170,16 @@ def failure_modes(cursor: Cursor, wanted: PreviewFilter, *, bins: int = 1) -> li
     where, values = wanted.where()
     query = (
         f"{_stretches(where, 'NOT exact_match')} "
-        "SELECT mode, first_step, last_step, count, failures FROM ("
-        "SELECT coalesce(failure_mode, ?) AS mode, (step - start) // width AS bin, "
-        "count(*) AS count, sum(count(*)) OVER (PARTITION BY bin)::BIGINT AS failures, "
-        "min(min(step)) OVER (PARTITION BY bin) AS first_step, "
-        "max(max(step)) OVER (PARTITION BY bin) AS last_step "
-        f"FROM previews, stretch WHERE {where} AND NOT exact_match GROUP BY 1, 2"
-        ") ORDER BY first_step, count DESC, mode"
+        "SELECT coalesce(failure_mode, ?) AS mode, (step - start) // width AS bin, start, width, "
+        "count(*) AS count, sum(count(*)) OVER (PARTITION BY bin)::BIGINT AS failures "
+        f"FROM previews, stretch WHERE {where} AND NOT exact_match "
+        "GROUP BY mode, bin, start, width ORDER BY bin, count DESC, mode"
     )
     rows = cursor.execute(query, [bins, *values, NO_FAILURE_MODE, *values]).fetchall()
-    return [FailureShare(*row) for row in rows]
+    return [
+        FailureShare(mode, *_bounds(number, start, width), count, failures)
+        for mode, number, start, width, count, failures in rows
+    ]
 
 
 def heatmap(cursor: Cursor, wanted: PreviewFilter, edges: Sequence[int]) -> list[HeatmapCell]:
@@ -243,6 +246,11 @@ def _curve(cursor: Cursor, wanted: PreviewFilter, column: str, width: float) -> 
         )
         for number, correct, count in rows
     ]
+
+
+def _bounds(number: int, start: int, width: int) -> tuple[int, int]:
+    """The first and the last step of a stretch."""
+    return start + number * width, start + (number + 1) * width - 1
 
 
 def _stretches(where: str, counted: str) -> str:

@@ -149,6 +149,18 @@ def same_example(cursor: Cursor, row: PreviewRow, *, limit: int) -> tuple[Previe
     return preview_page(cursor, wanted, limit=limit, offset=0).rows
 
 
+def turning_points(answers: Sequence[PreviewRow]) -> list[tuple[int, bool]]:
+    """The steps from which an example was right, or wrong: (step, right), the first one included.
+
+    ``answers`` are those to one example, oldest first; those that were not scored are passed over.
+    """
+    turns: list[tuple[int, bool]] = []
+    for answer in answers:
+        if answer.exact_match is not None and (not turns or turns[-1][1] != answer.exact_match):
+            turns.append((answer.step, answer.exact_match))
+    return turns
+
+
 def choices(cursor: Cursor, column: str) -> list[str]:
     """The values that occur in one of :data:`CHOICES`, in order of the alphabet."""
     if column not in CHOICES:

@@ -1,0 +1,225 @@
+"""Analytics: what the model gets right and wrong, by pattern, length, step and confidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from app import charts
+from app.cards import kit
+from app.charts import Chart, HeatmapLimits
+from app.current import monitor
+from app.filter_bar import filter_bar, length_query
+from app.history import HistoryNotReady
+from app.preview_filter import to_query
+from app.waiting import wait_for_history
+from control_room.history import aggregates
+from control_room.history.aggregates import Rate, Statistics
+from control_room.history.filters import PreviewFilter
+from control_room.history.queries import Cursor
+
+limits = monitor().settings.heatmap
+LIVE_S = 5.0
+
+
+def main() -> None:
+    """Draw the page."""
+    try:
+        cursor = monitor().history.cursor()
+    except HistoryNotReady:
+        st.html('<div class="cr"><h3>Analytics</h3></div>')
+        wait_for_history()
+        return
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        st.html('<div class="cr"><h3>Analytics</h3></div>', width="content")
+        live = st.toggle(
+            "Live",
+            key="analytics-live",
+            help="Draw the charts again every few seconds; zoom is lost each time.",
+        )
+    wanted = filter_bar(cursor, "analytics", limits.bin_edges)
+    st.fragment(body, run_every=LIVE_S if live else None)(wanted)
+
+
+def body(wanted: PreviewFilter) -> None:
+    """The figures and charts of the previews that match."""
+    cursor = monitor().history.cursor()
+    statistics = aggregates.statistics(cursor, wanted)
+    with card("rates"):
+        rates(statistics)
+    with card("heatmap"):
+        heatmap(cursor, wanted)
+    with st.grid(2, min_column_width=420, gap="small"):
+        for name, title, draw, empty in CHARTS:
+            with card(name):
+                show(name, title, draw(cursor, wanted), empty)
+
+
+def card(name: str) -> Any:
+    """A bordered box."""
+    return st.container(border=True, key=f"card-{name}")
+
+
+def rates(statistics: Statistics) -> None:
+    """Exact match over all, by regime and by source, with intervals."""
+    overall = statistics.overall
+    if not overall.count:
+        st.html(kit.empty("Exact match", NO_SCORED, "Clear a filter, or wait for previews."))
+        return
+    groups = [
+        kit.heading(title) + kit.bar_rows((name, _pct(rate), _said(rate)) for name, rate in items)
+        for title, items in (
+            ("By regime", statistics.by_regime.items()),
+            ("By source", statistics.by_source.items()),
+        )
+        if items
+    ]
+    notes = f"{overall.count:,} scored previews; brackets are 95 % intervals (Wilson)."
+    if statistics.unscored:
+        notes += f" {statistics.unscored:,} previews were not scored and count nowhere."
+    columns = "".join(f"<div>{group}</div>" for group in groups)
+    figure = kit.percent(overall.em, 1)
+    st.html(
+        kit.card(
+            "Exact match",
+            kit.figures([("Overall", f"{figure} <small>{_range(overall)}</small>")]),
+            f'<div class="cr-machines">{columns}</div>',
+            kit.note(notes),
+        )
+    )
+
+
+def heatmap(cursor: Cursor, wanted: PreviewFilter) -> None:
+    """Pattern by length; a click on a cell shows its previews."""
+    chart = charts.heatmap(
+        aggregates.heatmap(cursor, wanted, limits.bin_edges),
+        limits.bin_edges,
+        HeatmapLimits(limits.green_above, limits.yellow_above, limits.few_samples),
+    )
+    clicked = show(
+        "heatmap",
+        "Pattern by length",
+        chart,
+        "It is drawn from scored previews.",
+        note=(
+            f"✓ above {100 * limits.green_above:.0f} %, ▲ from {100 * limits.yellow_above:.0f} %, "
+            f"✕ below; few: under {limits.few_samples} samples. Click a cell to read its previews."
+        ),
+        on_select="rerun",
+        selection_mode="points",
+    )
+    if clicked is not None and clicked.selection.points:
+        pattern, low = clicked.selection.points[0]["customdata"]
+        query = to_query(wanted)
+        for name in ("min_length", "below_length", "length_known"):
+            query.pop(name, None)
+        query |= {"pattern": pattern, **length_query(limits.bin_edges, low)}
+        st.switch_page("pages/previews.py", query_params=query)
+
+
+def show(
+    name: str, title: str, chart: Chart, empty: str, *, note: str = "", **selection: Any
+) -> Any:
+    """A chart under its title, with a download of its rows; or what is missing to draw it."""
+    if not chart.rows:
+        st.html(kit.empty(title, "Nothing to show.", empty))
+        return None
+    with st.container(horizontal=True):
+        st.html(kit.card(title))
+        st.download_button(
+            "CSV",
+            chart.csv(),
+            file_name=f"{name}.csv",
+            mime="text/csv",
+            key=f"analytics-{name}-csv",
+            on_click="ignore",
+            type="tertiary",
+            icon=":material/download:",
+        )
+    drawn = st.plotly_chart(
+        chart.figure,
+        key=f"analytics-chart-{name}",
+        alt=chart.description,
+        config={"displaylogo": False, "displayModeBar": False},
+        **selection,
+    )
+    st.html(f'<div class="cr">{kit.note(note or chart.description)}</div>')
+    return drawn
+
+
+def _em_over_steps(cursor: Cursor, wanted: PreviewFilter) -> Chart:
+    known = aggregates.statistics(cursor, wanted)
+    lines = max(1, len(known.by_regime))
+    bins = _bins(known.overall.count // lines, most=40)
+    return charts.em_over_steps(aggregates.em_over_steps(cursor, wanted, bins=bins))
+
+
+def _failure_shares(cursor: Cursor, wanted: PreviewFilter) -> Chart:
+    return charts.failure_shares(aggregates.failure_modes(cursor, wanted))
+
+
+def _failures_over_steps(cursor: Cursor, wanted: PreviewFilter) -> Chart:
+    failures = sum(share.count for share in aggregates.failure_modes(cursor, wanted))
+    bins = _bins(failures, most=24)
+    return charts.failures_over_steps(aggregates.failure_modes(cursor, wanted, bins=bins))
+
+
+def _throughput(cursor: Cursor, _: PreviewFilter) -> Chart:
+    return charts.throughput(
+        aggregates.throughput_points(cursor), aggregates.throughput_settings(cursor)
+    )
+
+
+def _by_length(cursor: Cursor, wanted: PreviewFilter) -> Chart:
+    bins = aggregates.em_by_answer_length(cursor, wanted)
+    return charts.em_by_bin(bins, axis="Length of the answer, tokens")
+
+
+def _by_ce(cursor: Cursor, wanted: PreviewFilter) -> Chart:
+    bins = aggregates.em_by_ce(cursor, wanted)
+    return charts.em_by_bin(bins, axis="CE of the golden answer, nats", unit_digits=2)
+
+
+def _bins(count: int, *, most: int) -> int:
+    """So many stretches of steps that each tells something: ten previews or more."""
+    return max(1, min(most, count // 10))
+
+
+NO_SCORED = "No scored preview matches."
+CHARTS: tuple[tuple[str, str, Callable[[Cursor, PreviewFilter], Chart], str], ...] = (
+    ("em-steps", "Exact match over steps", _em_over_steps, "It is drawn from scored previews."),
+    ("failures", "Failure modes", _failure_shares, "No failures among these previews."),
+    (
+        "failures-steps",
+        "Failure modes over steps",
+        _failures_over_steps,
+        "No failures among these previews.",
+    ),
+    (
+        "throughput",
+        "Throughput and memory",
+        _throughput,
+        "Call recorder.log_throughput(step=…, tokens_per_sec=…, vram_used_gb=…). "
+        "The filter above does not apply to it.",
+    ),
+    ("length", "Answer length and exact match", _by_length, "No preview tells its token counts."),
+    ("ce", "CE and exact match", _by_ce, "No preview tells its cross-entropy."),
+)
+
+
+def _pct(rate: Rate) -> float | None:
+    return None if rate.em is None else 100 * rate.em
+
+
+def _range(rate: Rate) -> str:
+    low, high = rate.interval or (0.0, 1.0)
+    return f"[{100 * low:.0f}-{100 * high:.0f}]"
+
+
+def _said(rate: Rate) -> str:
+    return f"{kit.percent(rate.em)} {_range(rate)}"
+
+
+main()

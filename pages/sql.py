@@ -1,0 +1,165 @@
+"""SQL: any question to the history that reads, answered as a table, a chart and a file."""
+
+from __future__ import annotations
+
+import csv
+import io
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from app.cards import kit
+from app.current import monitor
+from app.history import HistoryNotReady
+from app.waiting import wait_for_history
+from control_room.history.queries import Cursor
+from control_room.history.sql import SqlAnswer, SqlRefused, ask, schema_of
+
+settings = monitor().settings.history
+EXAMPLES = {
+    "Hardest examples": """\
+SELECT dataset_id, example_id, count(*) AS asked, avg(exact_match::INT) AS em
+FROM previews
+WHERE exact_match IS NOT NULL AND example_id IS NOT NULL
+GROUP BY ALL HAVING asked >= 3
+ORDER BY em, asked DESC LIMIT 50""",
+    "EM by checkpoint": """\
+SELECT checkpoint_id, min(step) AS step, avg(exact_match::INT) AS em, count(*) AS previews
+FROM previews WHERE exact_match IS NOT NULL
+GROUP BY checkpoint_id ORDER BY step""",
+    "Right once, wrong now": """\
+SELECT dataset_id, example_id, max(step) FILTER (exact_match) AS last_right,
+       max(step) AS last_asked, arg_max(model_answer, seq) AS latest_answer
+FROM previews WHERE example_id IS NOT NULL
+GROUP BY ALL
+HAVING bool_or(exact_match) AND NOT arg_max(exact_match, seq)
+ORDER BY last_right""",
+    "Broken contracts": """\
+SELECT check_name, regime, count(*) AS asked, avg(kept::INT) AS kept
+FROM (SELECT regime, unnest(map_keys(contract_status)) AS check_name,
+             unnest(map_values(contract_status)) AS kept FROM previews)
+GROUP BY ALL ORDER BY kept""",
+    "Loss over steps": """\
+SELECT step, loss FROM metrics WHERE loss IS NOT NULL ORDER BY step""",
+    "Lines that cannot be read": """\
+SELECT file, line, reason FROM rejects ORDER BY file, line""",
+}
+TEXT_KEY = "sql-text"
+
+
+def main() -> None:
+    """Draw the page."""
+    st.html('<div class="cr"><h3>SQL</h3></div>')
+    try:
+        cursor = monitor().history.cursor()
+    except HistoryNotReady:
+        wait_for_history()
+        return
+    question, tables = st.columns([3, 1], gap="small")
+    with tables:
+        schema(cursor)
+    with question:
+        examples()
+        with st.form("sql-form", border=False):
+            text = st.text_area(
+                "Question (one SELECT)",
+                key=TEXT_KEY,
+                height=190,
+                help="It only reads. Ctrl+Enter asks.",
+            )
+            asked = st.form_submit_button("Ask", type="primary")
+        limits = f"At most {settings.sql_max_rows:,} rows and {settings.sql_timeout_s:g} seconds."
+        st.html(f'<div class="cr">{kit.note(limits)}</div>')
+        if asked:
+            st.session_state["sql-asked"] = text
+        answer(st.session_state.get("sql-asked", ""))
+
+
+def examples() -> None:
+    """Questions to start from."""
+    st.session_state.setdefault(TEXT_KEY, next(iter(EXAMPLES.values())))
+    st.pills("Examples", list(EXAMPLES), key="sql-example", on_change=_use_example)
+
+
+def _use_example() -> None:
+    chosen = st.session_state["sql-example"]
+    if chosen is not None:
+        st.session_state[TEXT_KEY] = EXAMPLES[chosen]
+        st.session_state["sql-asked"] = EXAMPLES[chosen]
+
+
+def schema(cursor: Cursor) -> None:
+    """The tables and what is in them."""
+    parts = []
+    for table, columns in schema_of(cursor).items():
+        rows = kit.rows((name, escape(kind.lower())) for name, kind in columns.items())
+        parts.append(f"<details><summary>{table}</summary>{rows}</details>")
+    times = kit.note("ts is in UTC. seq numbers the rows by time, from 1.")
+    st.html(kit.card("Tables", *parts, times))
+
+
+def answer(text: str) -> None:
+    """The rows that answer the question, or why there are none."""
+    if not text.strip():
+        return
+    cursor = monitor().history.cursor()
+    try:
+        found = ask(cursor, text, timeout_s=settings.sql_timeout_s, max_rows=settings.sql_max_rows)
+    except SqlRefused as reason:
+        st.error(str(reason))
+        return
+    count = f"{found.table.num_rows:,} rows in {1e3 * found.seconds:,.0f} ms"
+    if found.cut:
+        count = f"The first {count}; there are more"
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        st.html(f'<div class="cr">{kit.note(count)}</div>', width="content")
+        st.download_button(
+            "CSV",
+            _csv(found),
+            file_name="answer.csv",
+            mime="text/csv",
+            key="sql-csv",
+            on_click="ignore",
+            type="tertiary",
+            icon=":material/download:",
+        )
+    table_tab, chart_tab = st.tabs(["Table", "Chart"])
+    with table_tab:
+        st.dataframe(found.table, hide_index=True, alt="The answer")
+    with chart_tab:
+        chart(found.table)
+
+
+def chart(table: Any) -> None:
+    """A line through one column over another, both of the reader's choice."""
+    numbers = [field.name for field in table.schema if _is_number(field.type)]
+    if not numbers or table.num_columns < 2:
+        st.info("A chart needs two columns, one of them of numbers.")
+        return
+    names = table.column_names
+    with st.container(horizontal=True):
+        x = st.selectbox("Across", names, key="sql-x")
+        y = st.selectbox(
+            "Up", numbers, index=min(1, len(numbers) - 1) if numbers[0] == x else 0, key="sql-y"
+        )
+    if x == y:
+        st.info("Choose two different columns.")
+        return
+    draw = st.line_chart if x in numbers else st.bar_chart
+    draw(table.select([x, y]).to_pandas(), x=x, y=y, alt=f"{y} over {x}")
+
+
+def _is_number(kind: Any) -> bool:
+    return any(word in str(kind) for word in ("int", "double", "float", "decimal"))
+
+
+def _csv(found: SqlAnswer) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(found.table.column_names)
+    writer.writerows(row.values() for row in found.table.to_pylist())
+    return out.getvalue()
+
+
+main()
