@@ -1,0 +1,142 @@
+"""Importing what another system kept: all of it, once, and nothing made up."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from control_room import RunDir
+from control_room.__main__ import main
+from control_room.history import queries
+from control_room.history.filters import PreviewFilter
+from control_room.history.index import HistoryIndex
+from control_room.history.queries import PreviewRow
+from tests.support import SHARED
+
+SNAPSHOT: dict[str, Any] = {
+    "snapshot_id": "syllo_hard_step_002500",
+    "training_step": 2500,
+    "timestamp": "2025-11-16T15:52:50.551038",
+    "examples": [
+        {
+            "example_id": "ex_0000",
+            "step": 2500,
+            "input": "All men",
+            "expected_output": "Mortal",
+            "model_output": "Moral",
+            "loss": 3.5,
+            "exact_match": False,
+            "similarity": 0.9,
+        }
+    ],
+}
+ROUND: dict[str, Any] = {
+    "training_step": 66400,
+    "checkpoint_id": None,
+    "timestamp": "2025-11-23T16:34:11.703658",
+    "results": [
+        {
+            "puzzle_id": "p1",
+            "prompt": "Puzzle",
+            "expected": "{}",
+            "generated": "",
+            "exact_match": True,
+            "inference_time_ms": 50977.3,
+        }
+    ],
+}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDir:
+    return RunDir(tmp_path / "run")
+
+
+def put(path: Path, data: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(data))
+    return path
+
+
+def imported(run: RunDir, *sources: Path) -> int:
+    return main(["import", *map(str, sources), "--run-dir", str(run.path)])
+
+
+def previews(run: RunDir, wanted: PreviewFilter | None = None) -> tuple[PreviewRow, ...]:
+    with HistoryIndex(run) as index:
+        index.refresh()
+        cursor = index.cursor()
+        return queries.preview_page(cursor, wanted or PreviewFilter(), limit=1000, offset=0).rows
+
+
+def test_a_snapshot_becomes_previews_and_what_is_missing_stays_missing(
+    run: RunDir, tmp_path: Path
+) -> None:
+    assert imported(run, put(tmp_path / "step_002500.json", SNAPSHOT)) == 0
+    (row,) = previews(run)
+    assert (row.step, row.dataset_id, row.example_id) == (2500, "syllo_hard", "ex_0000")
+    assert (row.golden, row.model_answer, row.exact_match, row.ce) == (
+        "Mortal",
+        "Moral",
+        False,
+        3.5,
+    )
+    assert (row.regime, row.checkpoint_id, row.model_tokens) == (None, None, None)
+
+
+def test_a_preview_round_becomes_previews(run: RunDir, tmp_path: Path) -> None:
+    assert imported(run, put(tmp_path / "preview_step_066400.json", ROUND)) == 0
+    (row,) = previews(run)
+    assert (row.step, row.example_id, row.exact_match) == (66400, "p1", True)
+    assert row.generation_time_ms == pytest.approx(50977.3)
+
+
+def test_importing_again_adds_nothing(run: RunDir, tmp_path: Path) -> None:
+    source = put(tmp_path / "source" / "a.json", SNAPSHOT).parent
+    assert imported(run, source) == imported(run, source) == 0
+    assert len(previews(run)) == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "not JSON",
+        "[]",
+        "{}",
+        '{"training_step": 1, "examples": [{"input": 5}]}',
+        '{"training_step": 1, "timestamp": "then", "results": [1]}',
+    ],
+)
+def test_what_is_no_such_file_is_named_and_stops_no_other(
+    run: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    source = put(tmp_path / "source" / "b.json", SNAPSHOT).parent
+    (source / "a.json").write_text(content)
+    assert imported(run, source) == 1
+    assert str(source / "a.json") in capsys.readouterr().err
+    assert len(previews(run)) == 1
+
+
+def test_a_directory_without_files_is_said_so(
+    run: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert imported(run, tmp_path) == 1
+    assert "No *.json file" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not (SHARED / "data").is_dir(), reason="needs ../shared/data")
+def test_real_snapshots_browse_and_filter(run: RunDir) -> None:
+    snapshots, rounds = SHARED / "data" / "snapshots", SHARED / "data" / "previews"
+    assert imported(run, snapshots, rounds) == 0
+    rows = previews(run)
+    files = sorted(snapshots.rglob("*.json"))
+    assert len(rows) == 100 * len(files) + 5
+    one = json.loads(files[0].read_text())
+    step = one["training_step"]
+    found = previews(run, PreviewFilter(dataset_id="syllo_hard_20k", min_step=step, max_step=step))
+    assert {row.prompt for row in found} == {example["input"] for example in one["examples"]}
+    assert [row.ts for row in rows] == sorted((row.ts for row in rows), reverse=True)
+    assert len(previews(run, PreviewFilter(exact_match=True))) == 0
