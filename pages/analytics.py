@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -21,6 +22,7 @@ from control_room.history.filters import PreviewFilter
 from control_room.history.queries import Cursor
 
 limits = monitor().settings.heatmap
+PREVIEWS = Path(__file__).with_name("previews.py")
 LIVE_S = 5.0
 
 
@@ -116,7 +118,7 @@ def heatmap(cursor: Cursor, wanted: PreviewFilter) -> None:
         for name in ("min_length", "below_length", "length_known"):
             query.pop(name, None)
         query |= {"pattern": pattern, **length_query(limits.bin_edges, low)}
-        st.switch_page("pages/previews.py", query_params=query)
+        st.switch_page(PREVIEWS, query_params=query)
 
 
 def show(

@@ -63,7 +63,10 @@ def current_page() -> int:
     if PAGE_KEY in st.session_state:
         return int(st.session_state[PAGE_KEY])
     asked = st.query_params.get("page", "1")
-    return max(1, int(asked)) if asked.isascii() and asked.isdigit() and len(asked) < 10 else 1
+    if asked.isascii() and asked.isdigit() and int(asked[:9]) > 0:
+        return int(asked[:9])
+    st.warning(f"page={asked[:40]} in the address is ignored: it is a whole number from 1.")
+    return 1
 
 
 def heading(page: PreviewPage, wanted: PreviewFilter, offset: int) -> None:

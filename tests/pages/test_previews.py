@@ -2,57 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.current import serving
-from app.history import HistoryNotReady
 from app.monitor import Monitor
 from app.settings import load_settings
 from control_room import Recorder
-from control_room.history.filters import PreviewFilter
-from control_room.history.queries import preview_page
 from tests.support import ROOT, wait_until
 
 PAGE = ROOT / "pages" / "previews.py"
-COUNT = 130
-
-
-@pytest.fixture
-def watching(tmp_path: Path) -> Iterator[Monitor]:
-    started = Monitor(load_settings({"run_dir": str(tmp_path / "run")}))
-    started.start()
-    with serving(started):
-        yield started
-    started.stop()
-
-
-@pytest.fixture
-def history(watching: Monitor) -> Monitor:
-    """A run with 130 previews, every fifth of them under regime3, every tenth exact."""
-    with Recorder(watching.settings.run_dir) as recorder:
-        for step in range(COUNT):
-            recorder.log_preview(
-                step=step,
-                prompt=f"prompt {step}",
-                golden="g",
-                model_answer="a",
-                exact_match=step % 10 == 0,
-                regime="regime3" if step % 5 == 0 else "plain_sft",
-            )
-
-    def indexed() -> bool:
-        try:
-            cursor = watching.history.cursor()
-        except HistoryNotReady:
-            return False
-        return preview_page(cursor, PreviewFilter(), limit=1, offset=0).total == COUNT
-
-    wait_until(indexed, 20, "the index of all previews")
-    return watching
 
 
 def open_page(**query: str) -> AppTest:
@@ -64,13 +24,17 @@ def open_page(**query: str) -> AppTest:
     return page
 
 
+def html(page: AppTest) -> str:
+    return " ".join(str(element.proto.body) for element in page.get("html"))
+
+
 def test_before_anything_is_logged_it_says_so(watching: Monitor) -> None:
     assert "Nothing has been logged" in open_page().info[0].value
 
 
 def test_a_page_shows_the_newest_previews_and_how_many_there_are(history: Monitor) -> None:
     page = open_page()
-    assert page.caption[0].value == "130 previews, newest first: 1-100"
+    assert "130 previews, newest first: 1-100" in html(page)
     shown = page.dataframe[0].value
     assert len(shown) == 100
     assert list(shown["Step"][:3]) == [129, 128, 127]
@@ -78,7 +42,7 @@ def test_a_page_shows_the_newest_previews_and_how_many_there_are(history: Monito
 
 def test_the_address_sets_the_filter_and_garbage_in_it_is_named(history: Monitor) -> None:
     page = open_page(regime="regime3", exact_match="true", page="banana")
-    assert page.caption[0].value == "13 of 130 previews, newest first: 1-13"
+    assert "13 of 130 previews, newest first: 1-13" in html(page)
     assert set(page.dataframe[0].value["Regime"]) == {"regime3"}
     assert "page=banana in the address is ignored" in page.warning[0].value
 
@@ -86,7 +50,7 @@ def test_the_address_sets_the_filter_and_garbage_in_it_is_named(history: Monitor
 def test_choosing_a_filter_puts_it_into_the_address(history: Monitor) -> None:
     page = open_page()
     page.selectbox(key="previews-regime").select("regime3").run()
-    assert page.caption[0].value == "26 of 130 previews, newest first: 1-26"
+    assert "26 of 130 previews, newest first: 1-26" in html(page)
     assert page.query_params["regime"] in ("regime3", ["regime3"])
     page.text_input(key="previews-text").set_value("PROMPT 10").run()
     assert list(page.dataframe[0].value["Step"]) == [105, 100, 10]
@@ -97,13 +61,36 @@ def test_nothing_that_matches_is_said_so(history: Monitor) -> None:
     assert "No preview matches" in page.info[0].value
 
 
+def test_a_page_can_be_shared_and_one_beyond_the_last_is_the_last(history: Monitor) -> None:
+    assert "130 previews, newest first: 101-130" in html(open_page(page="2"))
+    assert "130 previews, newest first: 101-130" in html(open_page(page="99"))
+
+
+def test_steps_lengths_and_times_narrow_the_table(history: Monitor) -> None:
+    assert "11 of 130" in html(open_page(min_step="10", max_step="20"))
+    assert "50 of 130" in html(open_page(min_length="50", below_length="100"))
+    assert "130 previews" in html(open_page(since="2000-01-01"))
+    assert "0 of 130" in html(open_page(until="2000-01-01"))
+
+
+def test_a_filter_that_was_typed_wrong_is_named_and_left_out(history: Monitor) -> None:
+    page = open_page()
+    page.text_input(key="previews-min_step").set_value("ten").run()
+    assert "min_step=ten is ignored" in page.warning[0].value
+    assert "130 previews" in html(page)
+
+
+def test_downloads_ask_for_what_is_shown(history: Monitor) -> None:
+    assert "api/history/previews.csv?regime=regime3" in html(open_page(regime="regime3"))
+
+
 def test_lines_that_were_left_out_are_named(history: Monitor) -> None:
     (log,) = (history.settings.run_dir / "logs" / "preview").glob("*.jsonl")
     with log.open("ab") as file:
         file.write(b"garbage\n")
 
     def shown() -> str:
-        return " ".join(str(element.proto.body) for element in open_page().get("html"))
+        return html(open_page())
 
     wait_until(lambda: f"{log.name}: 1 lines cannot be read" in shown(), 20, "the note")
 

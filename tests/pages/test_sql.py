@@ -1,0 +1,65 @@
+"""The SQL page as Streamlit runs it, without a browser."""
+
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.monitor import Monitor
+from tests.support import ROOT
+
+PAGE = ROOT / "pages" / "sql.py"
+
+
+def open_page() -> AppTest:
+    page = AppTest.from_file(PAGE, default_timeout=30).run()
+    assert not page.exception
+    return page
+
+
+def ask(page: AppTest, text: str) -> AppTest:
+    page.text_area(key="sql-text").set_value(text)
+    page.button[0].click().run()
+    assert not page.exception
+    return page
+
+
+def html(page: AppTest) -> str:
+    return " ".join(str(element.proto.body) for element in page.get("html"))
+
+
+def test_before_anything_is_logged_it_says_so(watching: Monitor) -> None:
+    assert "Nothing has been logged" in open_page().info[0].value
+
+
+def test_a_question_is_answered_as_a_table(history: Monitor) -> None:
+    page = ask(open_page(), "SELECT regime, count(*) AS n FROM previews GROUP BY 1 ORDER BY 1")
+    assert page.dataframe[0].value.to_dict("list") == {
+        "regime": ["plain_sft", "regime3"],
+        "n": [104, 26],
+    }
+    assert "2 rows in" in html(page)
+
+
+def test_the_schema_stands_beside_it(history: Monitor) -> None:
+    shown = html(open_page())
+    assert "failure_mode" in shown
+    assert "previews" in shown
+
+
+def test_every_example_is_answered(history: Monitor) -> None:
+    page = open_page()
+    for example in page.pills(key="sql-example").options:
+        page.pills(key="sql-example").select(example).run()
+        assert not page.exception
+        assert not page.error, (example, page.error[0].value)
+
+
+@pytest.mark.parametrize("text", ["DROP TABLE previews", "SELECT nonsense FROM previews", "x"])
+def test_what_is_refused_is_explained(history: Monitor, text: str) -> None:
+    assert ask(open_page(), text).error[0].value
+
+
+def test_a_cut_answer_says_so(history: Monitor) -> None:
+    page = ask(open_page(), "FROM range(100_000)")
+    assert "The first 10,000 rows" in html(page)
