@@ -195,6 +195,7 @@ def failure_shares(shares: Sequence[FailureShare]) -> Chart:
                 "customdata": [share.count for share in reversed(shares)],
                 "text": [f"{100 * share.share:.0f} %" for share in reversed(shares)],
                 "textposition": "auto",
+                "textangle": 0,
                 "hovertemplate": "%{y}: %{customdata:,} (%{x:.1%})<extra></extra>",
                 "marker": {"color": PALETTE[0]},
             }
@@ -474,8 +475,9 @@ def _rates(rates: Sequence[Rate]) -> Figure:
             "symmetric": False,
             "array": [high - value for value, (_, high) in zip(values, ends, strict=True)],
             "arrayminus": [value - low for value, (low, _) in zip(values, ends, strict=True)],
-            "thickness": 1,
+            "thickness": 1.2,
             "width": 0,
+            "color": "rgba(128,128,128,0.9)",
         },
     }
 

@@ -112,8 +112,8 @@ def answer(text: str) -> None:
     count = f"{found.table.num_rows:,} rows in {1e3 * found.seconds:,.0f} ms"
     if found.cut:
         count = f"The first {count}; there are more"
-    with st.container(horizontal=True, horizontal_alignment="distribute"):
-        st.html(f'<div class="cr">{kit.note(count)}</div>', width="content")
+    with st.container(horizontal=True):
+        st.html(f'<div class="cr">{kit.note(count)}</div>')
         st.download_button(
             "CSV",
             _csv(found),
