@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from app.assemble_evals import eval_status
 from app.health import (
     gap_status,
     gpu_level,
@@ -17,25 +18,33 @@ from app.health import (
     worst,
 )
 from app.history import HistoryReading
+from app.lengths import bin_label, bin_of
 from app.settings import Settings
 from app.views import (
+    EvalStatus,
     GpuStatus,
+    GpuSummary,
+    HostSummary,
     Level,
     LivenessStatus,
     LiveStatus,
     MachineStatus,
+    PatternHeatmap,
     Preview,
     PreviewStatus,
     Queues,
+    RamStatus,
     Rate,
     SystemStatus,
     Views,
 )
+from collectors.evals import EvalsReading
 from collectors.gpu import GpuReading, GpusReading
 from collectors.host import HostReading
 from collectors.previews import PreviewsReading
 from collectors.queues import QueuesReading
 from collectors.sampler import Sample
+from collectors.snapshots import SnapshotsReading
 from collectors.training import TrainingReading
 from control_room.history.recent import GroupRate
 from control_room.records import PreviewRecord
@@ -44,6 +53,7 @@ from control_room.records import PreviewRecord
 # MIN_PATIENCE_S) is said to be silent.
 PATIENCE_INTERVALS = 5
 MIN_PATIENCE_S = 5.0
+LOSS_POINTS = 60  # of the loss curve in the live view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +65,8 @@ class Samples:
     gpu: Sample[GpusReading] = field(default_factory=Sample)
     host: Sample[HostReading] = field(default_factory=Sample)
     queues: Sample[QueuesReading] = field(default_factory=Sample)
+    evals: Sample[EvalsReading] = field(default_factory=Sample)
+    snapshots: Sample[SnapshotsReading] = field(default_factory=Sample)
     history: Sample[HistoryReading] = field(default_factory=Sample)
 
 
@@ -68,6 +80,7 @@ def assemble(samples: Samples, settings: Settings, *, now: float, version: int) 
         version=version,
         live=_live(samples, settings, run_id, run_dir, machines, now),
         preview=_preview(samples, settings, run_id, now),
+        evals=_evals(samples, settings, run_id, now),
         system=_system(samples, settings, run_id, machines, now),
     )
 
@@ -93,6 +106,10 @@ def _live(
         "machines": machines,
         "health_lights": lights,
         "health_issues": tuple(text for _, text in issues),
+        "gpu_4090": _gpu_summary(machines, "training"),
+        "gpu_3090": _gpu_summary(machines, "inference"),
+        "ram": _ram(machines),
+        "latest_snapshot_date": _latest_snapshot_date(samples),
         "health": _health([*(light.level for light in lights), *(level for level, _ in issues)]),
         "timestamp": _utc(now),
     }
@@ -110,7 +127,9 @@ def _live(
         ),
         gap_status=gap_status(reading.val_train_gap, settings.thresholds),
         progress_pct=_pct(reading.current_step, reading.total_steps),
-        loss_history=reading.recent_losses,
+        loss_history=_thinned(reading.recent_losses),
+        eta_current_file=reading.eta_current_file_s,
+        eta_overall=reading.eta_overall_s,
         current_checkpoint_id=reading.checkpoint_id,
         current_model_name=reading.model_name,
         value_ages_s={name: round(max(0.0, now - at), 1) for name, at in reading.seen_at.items()},
@@ -155,6 +174,7 @@ def _preview(samples: Samples, settings: Settings, run_id: str, now: float) -> P
         source_stats=_rates(summary.by_source),
         domain_stats=_rates(summary.by_pattern),
         em_trend=summary.em_trend,
+        pattern_heatmap=_heatmap(summary.by_pattern_and_length, settings.heatmap.bin_edges),
         age_s=None if latest is None or latest.ts is None else now - latest.ts.timestamp(),
         problems=(*troubles, *reading.problems),
         history_problems=history_problems,
@@ -179,10 +199,15 @@ def _system(
     sample = samples.queues
     troubles = _troubles(sample, settings.intervals.queues_s, "data queue", now)
     reading = sample.reading
+    old: dict[str, Any] = {
+        "system_4090": _host_summary(machines, "training"),
+        "system_3090": _host_summary(machines, "inference"),
+    }
     if reading is None:
         return SystemStatus(
             run_id=run_id,
             machines=machines,
+            **old,
             queues=Queues(),
             problems=troubles,
             timestamp=_utc(now),
@@ -190,6 +215,7 @@ def _system(
     return SystemStatus(
         run_id=run_id,
         machines=machines,
+        **old,
         queues=Queues(
             training_queue_high=reading.high,
             training_queue_normal=reading.normal,
@@ -201,6 +227,87 @@ def _system(
         problems=(*troubles, *((reading.problem,) if reading.problem else ())),
         timestamp=_utc(now),
     )
+
+
+def _evals(samples: Samples, settings: Settings, run_id: str, now: float) -> EvalStatus:
+    return eval_status(
+        samples.evals.reading,
+        samples.snapshots.reading,
+        samples.training.reading,
+        settings.thresholds,
+        run_id=run_id,
+        troubles=(
+            *_troubles(samples.evals, settings.intervals.evals_s, "eval log", now),
+            *_troubles(samples.snapshots, settings.intervals.evals_s, "retention index", now),
+        ),
+        now=now,
+    )
+
+
+def _first(machines: Sequence[MachineStatus], role: str) -> MachineStatus | None:
+    return next((machine for machine in machines if machine.role == role), None)
+
+
+def _gpu_summary(machines: Sequence[MachineStatus], role: str) -> GpuSummary:
+    machine = _first(machines, role)
+    if machine is None or not machine.gpus:
+        return GpuSummary(online=machine is not None and machine.online)
+    gpu = machine.gpus[0]
+    same = {name: getattr(gpu, name) for name in GpuSummary.model_fields if hasattr(gpu, name)}
+    return GpuSummary(online=machine.online, **same)
+
+
+def _host_summary(machines: Sequence[MachineStatus], role: str) -> HostSummary:
+    machine = _first(machines, role)
+    if machine is None:
+        return HostSummary()
+    same = {n: getattr(machine, n) for n in HostSummary.model_fields if hasattr(machine, n)}
+    return HostSummary(ram_gb=machine.ram_used_gb, **same)
+
+
+def _ram(machines: Sequence[MachineStatus]) -> RamStatus:
+    machine = _first(machines, "training")
+    if machine is None:
+        return RamStatus()
+    return RamStatus(
+        used_gb=machine.ram_used_gb, total_gb=machine.ram_total_gb, pct=machine.ram_pct
+    )
+
+
+def _latest_snapshot_date(samples: Samples) -> date | None:
+    reading = samples.snapshots.reading
+    moments = [] if reading is None else [each.created_at for each in reading.snapshots]
+    return max((moment.date() for moment in moments if moment is not None), default=None)
+
+
+def _heatmap(
+    groups: Mapping[tuple[str, int | None], GroupRate], edges: Sequence[int]
+) -> PatternHeatmap:
+    """The newest previews by pattern and bin of golden length; unknown lengths come last."""
+    rows = sorted({pattern for pattern, _ in groups})
+    lows: list[int | None] = list(edges)
+    binned: dict[tuple[str, int | None], list[GroupRate]] = {}
+    for (pattern, length), rate in groups.items():
+        binned.setdefault((pattern, bin_of(edges, length)), []).append(rate)
+    if any(low is None for _, low in binned):
+        lows.append(None)
+    cells = [[binned.get((row, low), []) for low in lows] for row in rows]
+    counts = [[sum(rate.count for rate in cell) for cell in row] for row in cells]
+    right = [[sum((r.em or 0) * r.count for r in cell) for cell in row] for row in cells]
+    return PatternHeatmap(
+        rows=tuple(rows),
+        cols=tuple(bin_label(edges, low) for low in lows) if rows else (),
+        data=tuple(
+            tuple(r / c if c else None for r, c in zip(*pair, strict=True))
+            for pair in zip(right, counts, strict=True)
+        ),
+        counts=tuple(map(tuple, counts)),
+    )
+
+
+def _thinned(points: Sequence[tuple[int, float]]) -> tuple[tuple[int, float], ...]:
+    every = -(-len(points) // LOSS_POINTS) or 1
+    return tuple((step, float(f"{loss:.5g}")) for step, loss in points[::-1][::every][::-1])
 
 
 def _machine(samples: Samples, settings: Settings, now: float) -> MachineStatus:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.lengths import bin_label
 from control_room.history.aggregates import (
     BinRate,
     FailureShare,
@@ -58,14 +59,6 @@ class HeatmapLimits:
     green_above: float
     yellow_above: float
     few_samples: int
-
-
-def bin_label(edges: Sequence[int], low: int | None) -> str:
-    """``50-100``, ``200+``, or ``unknown``."""
-    if low is None:
-        return "unknown"
-    place = list(edges).index(low)
-    return f"{low}+" if place == len(edges) - 1 else f"{low}-{edges[place + 1]}"
 
 
 def heatmap(cells: Sequence[HeatmapCell], edges: Sequence[int], limits: HeatmapLimits) -> Chart:

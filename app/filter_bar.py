@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from app.charts import bin_label
+from app.lengths import bin_label
 from app.preview_filter import from_query, to_query
 from control_room.history import queries
 from control_room.history.filters import CHOICES, PreviewFilter

@@ -5,17 +5,21 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from app.assemble import Samples, assemble
 from app.history import RunHistory
+from app.ready import Ready, new_boot_id, ready_views
 from app.settings import Settings
 from app.views import Views
+from collectors.evals import EvalWatch
 from collectors.gpu import NvmlSession
 from collectors.host import HostWatch
 from collectors.previews import PreviewWatch
 from collectors.queues import read_queues
-from collectors.sampler import Sampler, Source
+from collectors.sampler import Sample, Sampler, Source
+from collectors.snapshots import SnapshotWatch
 from collectors.training import LivenessPolicy, TrainingWatch
 from control_room.history.patterns import PatternRules
 from control_room.rundir import RunDir
@@ -39,13 +43,31 @@ class Monitor:
         self._new_sample = threading.Event()
         self._stopping = threading.Event()
         self._changed = threading.Condition()
+        self._boot_id = new_boot_id()
         self._views = assemble(Samples(), settings, now=time.time(), version=0)
+        self._ready = ready_views(self._views, self._boot_id)
+        self._ticked_at = time.monotonic()
         self._thread = threading.Thread(target=self._build, name="build-views", daemon=True)
 
     @property
     def views(self) -> Views:
         """The newest views; the same object for everybody until the next tick."""
         return self._views
+
+    @property
+    def ready(self) -> Mapping[str, Ready]:
+        """The status views as they go over the wire, by name; of the same tick as :attr:`views`."""
+        return self._ready
+
+    @property
+    def tick_age_s(self) -> float:
+        """How long ago the views were built."""
+        return time.monotonic() - self._ticked_at
+
+    @property
+    def sources(self) -> Mapping[str, Sample[Any]]:
+        """The latest sample of every source, by its name."""
+        return self._sampler.samples()
 
     def start(self) -> None:
         """Begin sampling and building views."""
@@ -88,8 +110,9 @@ class Monitor:
         views = assemble(
             Samples(**samples), self.settings, now=time.time(), version=self._views.version + 1
         )
+        ready = ready_views(views, self._boot_id)
         with self._changed:
-            self._views = views
+            self._views, self._ready, self._ticked_at = views, ready, time.monotonic()
             self._changed.notify_all()
 
 
@@ -109,6 +132,7 @@ def _sources(settings: Settings, history: RunHistory, rules: PatternRules) -> li
         excellent_ratio=thresholds.throughput_excellent_ratio,
     )
     previews = PreviewWatch(run, rules)
+    evals, snapshots = EvalWatch(run), SnapshotWatch(run)
     nvml = NvmlSession()
     host = HostWatch(run.path)
     return [
@@ -117,5 +141,7 @@ def _sources(settings: Settings, history: RunHistory, rules: PatternRules) -> li
         Source("gpu", intervals.gpu_s, nvml.read, nvml.close),
         Source("host", intervals.host_s, host.read),
         Source("queues", intervals.queues_s, lambda: read_queues(run)),
+        Source("evals", intervals.evals_s, evals.read),
+        Source("snapshots", intervals.evals_s, snapshots.read),
         Source("history", settings.history.refresh_s, history.refresh, history.close),
     ]

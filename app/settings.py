@@ -47,9 +47,11 @@ class Intervals(_Section):
     gpu_s: Seconds = 2.0
     host_s: Seconds = 5.0
     queues_s: Seconds = 5.0
+    evals_s: Seconds = 2.0
     live_zone_s: ZoneSeconds = 1.0
     hardware_zone_s: ZoneSeconds = 2.0
     preview_zone_s: ZoneSeconds = 3.0
+    eval_zone_s: ZoneSeconds = 5.0
 
 
 class Liveness(_Section):

@@ -5,11 +5,12 @@ Every value that is not known is None. Times carry their zone; ``_gb`` is GiB (2
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Literal
+from datetime import date, datetime
+from typing import Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+Day: TypeAlias = date
 Level = Literal["ok", "warning", "critical", "unknown"]
 
 
@@ -89,6 +90,40 @@ class MachineStatus(_View):
     problems: tuple[str, ...] = ()
 
 
+class GpuSummary(_View):
+    """A machine's first GPU, in the shape that clients of the specified API know."""
+
+    online: bool = False
+    temp_c: float | None = None
+    util_pct: float | None = None
+    vram_used_gb: float | None = None
+    vram_total_gb: float | None = None
+    vram_pct: float | None = None
+    power_w: float | None = None
+    power_limit_w: float | None = None
+    fan_pct: float | None = None
+    power_profile: str | None = None
+
+
+class HostSummary(_View):
+    """A machine's host, in the shape that clients of the specified API know."""
+
+    online: bool = False
+    cpu_pct: float | None = None
+    ram_gb: float | None = None
+    ram_total_gb: float | None = None
+    disk_used_gb: float | None = None
+    disk_total_gb: float | None = None
+    disk_pct: float | None = None
+    swap_used_gb: float | None = None
+    swap_total_gb: float | None = None
+
+
+def _old(text: str) -> Any:
+    """A field that is kept for clients of the specified API."""
+    return Field(default=None, deprecated=True, description=text)
+
+
 class LiveStatus(_View):
     """Training state and hardware: the answer to "is the run healthy?"."""
 
@@ -119,6 +154,8 @@ class LiveStatus(_View):
     dataset_id: str | None = None
     eta_current_file_s: float | None = None
     eta_overall_s: float | None = None
+    eta_current_file: float | None = _old("Seconds; use eta_current_file_s.")
+    eta_overall: float | None = _old("Seconds; use eta_overall_s.")
     tokens_per_sec: float | None = None
     tokens_per_sec_avg: float | None = None
     tokens_per_sec_baseline: float | None = None
@@ -132,6 +169,10 @@ class LiveStatus(_View):
     value_ages_s: dict[str, float] = {}  # by field: seconds since the trainer last wrote it
     derived: tuple[str, ...] = ()  # fields computed here because the trainer wrote none
     machines: tuple[MachineStatus, ...] = ()
+    gpu_4090: GpuSummary | None = _old("The first training machine's first GPU; use machines.")
+    gpu_3090: GpuSummary | None = _old("The first inference machine's first GPU; use machines.")
+    ram: RamStatus = RamStatus()  # of the first training machine
+    latest_snapshot_date: Day | None = None
     health: Literal["healthy", "warning", "critical"] | None = None
     health_lights: tuple[HealthLight, ...] = ()
     health_issues: tuple[str, ...] = ()
@@ -141,8 +182,11 @@ class LiveStatus(_View):
 
 
 class Queues(_View):
-    """How many data files wait; None where there is no such queue."""
+    """How many jobs and data files wait; None where there is no such queue."""
 
+    preview_jobs_pending: int | None = None
+    eval_jobs_pending: int | None = None
+    data_gen_jobs_pending: int | None = None
     training_queue_high: int | None = None
     training_queue_normal: int | None = None
     training_queue_low: int | None = None
@@ -153,6 +197,8 @@ class SystemStatus(_View):
 
     run_id: str
     machines: tuple[MachineStatus, ...] = ()
+    system_4090: HostSummary | None = _old("The first training machine; use machines.")
+    system_3090: HostSummary | None = _old("The first inference machine; use machines.")
     queues: Queues
     processing_files: tuple[str, ...] = ()
     next_files: tuple[str, ...] = ()
@@ -193,6 +239,15 @@ class Preview(_View):
     contract_status: dict[str, bool] | None = None
 
 
+class PatternHeatmap(_View):
+    """EM (0-1) of the newest 100 scored previews by pattern and golden length in tokens."""
+
+    rows: tuple[str, ...] = ()  # patterns
+    cols: tuple[str, ...] = ()  # length bins
+    data: tuple[tuple[float | None, ...], ...] = ()  # one row each; None: no preview
+    counts: tuple[tuple[int, ...], ...] = ()
+
+
 class PreviewStatus(_View):
     """The newest preview and how the last ones went: "what has the model learned?"."""
 
@@ -207,9 +262,63 @@ class PreviewStatus(_View):
     source_stats: dict[str, Rate] = {}
     domain_stats: dict[str, Rate] = {}  # by pattern
     em_trend: tuple[float, ...] = ()
+    pattern_heatmap: PatternHeatmap = PatternHeatmap()
+    pending_jobs: int | None = None
+    last_job_latency_ms: float | None = None
     age_s: float | None = None  # of the newest preview
     problems: tuple[str, ...] = ()
     history_problems: tuple[str, ...] = ()  # why the history may not be all that was logged
+    timestamp: datetime
+
+
+class DomainEval(_View):
+    """The newest evaluation of one domain of the fixed set."""
+
+    em: float | None = None
+    ce: float | None = None
+    ece: float | None = None
+    count: int | None = None
+    step: int
+
+
+class StoredCheckpoint(_View):
+    """A checkpoint or snapshot that is kept; ``best``: of those listed, the highest EM."""
+
+    name: str
+    date: Day | None = None
+    step: int | None = None
+    em: float | None = None
+    ce: float | None = None
+    loss: float | None = None
+    size_gb: float | None = None
+    protected: bool | None = None
+    best: bool = False
+
+
+class EvalStatus(_View):
+    """How good the model is on sets that do not change: "has it really learned?"."""
+
+    run_id: str
+    fixed_eval_em: float | None = None
+    fixed_eval_interval: tuple[float, float] | None = None  # 95 %, where the count is known
+    fixed_eval_count: int | None = None
+    fixed_eval_ce: float | None = None
+    fixed_eval_ece: float | None = None
+    fixed_eval_trend: Literal["improving", "stable", "falling", "unknown"] | None = None
+    fixed_eval_step: int | None = None
+    fixed_eval_timestamp: datetime | None = None
+    fixed_eval_history: tuple[tuple[int, float], ...] = ()  # (step, EM), oldest first
+    domain_evals: dict[str, DomainEval] = {}
+    micro_eval_loss: float | None = None
+    micro_eval_step: int | None = None
+    val_loss: float | None = None
+    train_loss: float | None = None  # smoothed
+    val_train_gap: float | None = None
+    gap_status: Literal["good", "warning", "overfitting"] | None = None
+    snapshots: tuple[StoredCheckpoint, ...] = ()  # newest first
+    checkpoints: tuple[StoredCheckpoint, ...] = ()  # newest first
+    age_s: float | None = None  # of the newest fixed evaluation
+    problems: tuple[str, ...] = ()
     timestamp: datetime
 
 
@@ -219,4 +328,5 @@ class Views(_View):
     version: int
     live: LiveStatus
     preview: PreviewStatus
+    evals: EvalStatus
     system: SystemStatus

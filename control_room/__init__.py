@@ -5,7 +5,7 @@ Importing this package pulls in the standard library only. ``control_room.histor
 """
 
 from control_room.recorder import Recorder
-from control_room.records import MetricPoint, PreviewRecord, ThroughputSample
+from control_room.records import EvalRecord, MetricPoint, PreviewRecord, ThroughputSample
 from control_room.rundir import RunDir
 
-__all__ = ["MetricPoint", "PreviewRecord", "Recorder", "RunDir", "ThroughputSample"]
+__all__ = ["EvalRecord", "MetricPoint", "PreviewRecord", "Recorder", "RunDir", "ThroughputSample"]

@@ -30,6 +30,7 @@ _NOT_NEGATIVE = frozenset(
         *("tokens_per_sec", "vram_used_gb", "vram_pct"),
     }
 )
+_FRACTIONS = frozenset({"confidence", "em", "ece"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +131,9 @@ def _range(kind: str, name: str) -> tuple[Any, Any]:
     if kind == "int":
         return 0, _LARGEST_INT
     if kind == "float":
-        return 0.0 if name in _NOT_NEGATIVE | {"confidence"} else -math.inf, (
-            1.0 if name == "confidence" else math.inf
-        )
+        if name in _FRACTIONS:
+            return 0.0, 1.0
+        return 0.0 if name in _NOT_NEGATIVE else -math.inf, math.inf
     if kind == "str":
         return "" if name in _MAY_BE_EMPTY else "\0", "\U0010ffff" * 2
     return False, True

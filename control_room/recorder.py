@@ -22,6 +22,7 @@ from control_room.local_moment import LocalMoment
 from control_room.patient_log import PatientLog
 from control_room.recorder_warning import warn
 from control_room.records import (
+    EvalRecord,
     MetricPoint,
     PreviewRecord,
     Record,
@@ -95,6 +96,10 @@ class Recorder:
     def log_metrics(self, record: MetricPoint | None = None, /, **fields: Any) -> None:
         """Append a metric point, given as the record or as its fields."""
         self._newest_metrics = self._log("metrics", MetricPoint, record, fields)
+
+    def log_eval(self, record: EvalRecord | None = None, /, **fields: Any) -> None:
+        """Append an evaluation, given as the record or as its fields."""
+        self._log("eval", EvalRecord, record, fields)
 
     def update_status(self, **fields: Any) -> None:
         """Replace the status file; what earlier updates set stays until it is set again.

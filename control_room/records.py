@@ -123,6 +123,27 @@ class MetricPoint(Record):
     run_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvalRecord(Record):
+    """One evaluation of the weights at a step, over a whole set or one domain of it.
+
+    ``kind`` is "fixed" for the set that every evaluation uses, "micro" for a quick look at the
+    loss, or a name of your own.
+    """
+
+    ts: datetime | None = None
+    step: int
+    kind: str
+    domain: str | None = None  # None: the whole set
+    checkpoint_id: str | None = None
+    em: float | None = None  # exact match, 0-1
+    ce: float | None = None  # nats per token
+    ece: float | None = None  # expected calibration error, 0-1
+    loss: float | None = None
+    count: int | None = None  # examples evaluated
+    run_id: str | None = None
+
+
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 

@@ -7,8 +7,8 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
-LogKind = Literal["preview", "throughput", "metrics"]
-LOG_KINDS: tuple[LogKind, ...] = ("preview", "throughput", "metrics")
+LogKind = Literal["preview", "throughput", "metrics", "eval"]
+LOG_KINDS: tuple[LogKind, ...] = ("preview", "throughput", "metrics", "eval")
 
 QueuePriority = Literal["high", "normal", "low"]
 QUEUE_PRIORITIES: tuple[QueuePriority, ...] = ("high", "normal", "low")
@@ -17,6 +17,7 @@ _LOG_STEMS: dict[LogKind, str] = {
     "preview": "preview_history",
     "throughput": "throughput",
     "metrics": "metrics",
+    "eval": "eval",
 }
 
 

@@ -213,6 +213,22 @@ class Trainer:
         }
         self._curriculum.judge({pattern: _exact_match_of(probed, pattern) for pattern in PATTERNS})
         self._recorder.log_metrics(step=self._step, val_loss=validation_loss)
+        self._recorder.log_eval(
+            step=self._step,
+            kind="fixed",
+            em=self._metrics["em"],
+            ce=self._metrics["ce"],
+            ece=self._metrics["ece"],
+            count=len(fixed),
+        )
+        self._recorder.log_eval(
+            step=self._step, kind="micro", loss=validation_loss, count=len(held_out)
+        )
+        for pattern in PATTERNS:
+            own = [each for each in fixed if each.example.pattern == pattern]
+            self._recorder.log_eval(
+                step=self._step, kind="fixed", domain=pattern, em=exact_match(own), count=len(own)
+            )
         self._recorder.update_status(
             fixed_eval_em=self._metrics["em"],
             fixed_eval_ce=self._metrics["ce"],

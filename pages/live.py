@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from app.cards import hardware, preview, preview_stats, queue, summary, training
+from app.cards import evals, hardware, preview, preview_stats, queue, summary, training
 from app.current import monitor
 
 intervals = monitor().settings.intervals
@@ -46,6 +46,12 @@ def preview_zone() -> None:
         preview_stats.draw(view)
 
 
+@st.fragment(run_every=intervals.eval_zone_s)
+def eval_zone() -> None:
+    with st.container(border=True, key="card-evals"):
+        evals.draw(monitor().views.evals)
+
+
 summary_zone()
 left, right = st.columns(2, gap="small")
 with left:
@@ -53,3 +59,4 @@ with left:
     hardware_zone()
 with right:
     preview_zone()
+    eval_zone()

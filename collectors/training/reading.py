@@ -47,6 +47,10 @@ class TrainingReading:
     grad_norm: float | None = None
     val_loss: float | None = None
     val_train_gap: float | None = None
+    fixed_eval_em: float | None = None  # as the status tells it; the eval log tells more
+    fixed_eval_ce: float | None = None
+    fixed_eval_ece: float | None = None
+    fixed_eval_step: int | None = None
     tokens_per_sec: float | None = None
     tokens_per_sec_avg: float | None = None
     tokens_per_sec_baseline: float | None = None

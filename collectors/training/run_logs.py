@@ -6,11 +6,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Generic
 
-from control_room.history.tail import LogTail, Reject
-from control_room.records import AnyRecord, MetricPoint, ThroughputSample, parse_line
-from control_room.rundir import LogKind, RunDir
+from collectors.record_tail import RecordTail
+from control_room.records import MetricPoint, ThroughputSample
+from control_room.rundir import RunDir
 
 LAST_LINES = 5000  # of each log that the first look goes back
 
@@ -33,8 +32,8 @@ class RunLogs:
     def __init__(self, run: RunDir, *, last_lines: int = LAST_LINES) -> None:
         self._run = run
         self._last_lines = last_lines
-        self._metrics = _RecordTail(run, "metrics", MetricPoint, last_lines)
-        self._throughput = _RecordTail(run, "throughput", ThroughputSample, last_lines)
+        self._metrics = RecordTail(run, "metrics", MetricPoint, last_lines)
+        self._throughput = RecordTail(run, "throughput", ThroughputSample, last_lines)
         self._preview_mtime: float | None = None
         self._is_first = True
 
@@ -68,43 +67,3 @@ class RunLogs:
             return []  # the previews' own reader tells what is wrong with their log
         before, self._preview_mtime = self._preview_mtime, mtime
         return [] if mtime == before else [mtime]
-
-
-class _RecordTail(Generic[AnyRecord]):
-    """One kind of log, line by line; remembers how many lines could not be read."""
-
-    def __init__(
-        self, run: RunDir, kind: LogKind, record_class: type[AnyRecord], last_lines: int
-    ) -> None:
-        self._directory = run.logs(kind)
-        self._record_class = record_class
-        self._tail = LogTail(self._directory, run.log_glob(kind), last_lines=last_lines)
-        self._reject_count = 0
-        self._newest_reject: Reject | None = None
-        self._problems: tuple[str, ...] = ()
-
-    def read(self) -> tuple[list[AnyRecord], bool]:
-        """The new records, and whether a file was replaced by another."""
-        batch = self._tail.read()
-        records, rejects = [], list(batch.rejects)
-        for line in batch.lines:
-            try:
-                records.append(parse_line(self._record_class, line.data))
-            except (ValueError, RecursionError) as error:
-                rejects.append(Reject(line.file, line.number, str(error)))
-        self._reject_count += len(rejects)
-        self._newest_reject = rejects[-1] if rejects else self._newest_reject
-        self._problems = batch.problems
-        return records, bool(batch.restarted)
-
-    def problems(self) -> list[str]:
-        """For a person; names the files."""
-        problems = list(self._problems)
-        newest = self._newest_reject
-        if newest is not None:
-            lines = "1 line" if self._reject_count == 1 else f"{self._reject_count} lines"
-            problems.append(
-                f"{self._directory}: {lines} cannot be read and are left out; the newest: "
-                f"{newest.file.name}, line {newest.line_number}: {newest.reason}"
-            )
-        return problems

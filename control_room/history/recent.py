@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from control_room.history.patterns import PatternRules
 from control_room.records import PreviewRecord
+
+Name = TypeVar("Name")
 
 WINDOWS = (20, 50, 100)
 TREND_WINDOW = 20  # previews in each point of the trend
@@ -32,6 +35,8 @@ class RecentSummary:
     by_regime: Mapping[str, GroupRate] = field(default_factory=dict)
     by_source: Mapping[str, GroupRate] = field(default_factory=dict)
     by_pattern: Mapping[str, GroupRate] = field(default_factory=dict)
+    # Also by the golden answer's length in tokens.
+    by_pattern_and_length: Mapping[tuple[str, int | None], GroupRate] = field(default_factory=dict)
     em_trend: tuple[float, ...] = ()  # EM of the TREND_WINDOW previews up to each, oldest first
     unscored: int = 0
 
@@ -77,6 +82,9 @@ class RecentPreviews:
             by_regime=_by(scored, lambda record: record.regime),
             by_source=_by(scored, lambda record: record.source_pool),
             by_pattern=_by(scored, self._pattern),
+            by_pattern_and_length=_by(
+                scored, lambda record: (self._pattern(record), record.golden_tokens)
+            ),
             em_trend=_trend(scored),
             unscored=len(self._records) - len(scored),
         )
@@ -101,14 +109,14 @@ def _rate(records: list[PreviewRecord]) -> GroupRate:
 
 
 def _by(
-    records: list[PreviewRecord], name_of: Callable[[PreviewRecord], str | None]
-) -> dict[str, GroupRate]:
-    groups: dict[str, list[PreviewRecord]] = {}
+    records: list[PreviewRecord], name_of: Callable[[PreviewRecord], Name | None]
+) -> dict[Name, GroupRate]:
+    groups: dict[Name, list[PreviewRecord]] = {}
     for record in records:
         name = name_of(record)
         if name is not None:
             groups.setdefault(name, []).append(record)
-    return {name: _rate(groups[name]) for name in sorted(groups)}
+    return {name: _rate(groups[name]) for name in sorted(groups, key=str)}
 
 
 def _trend(records: list[PreviewRecord]) -> tuple[float, ...]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from control_room.records import MetricPoint, PreviewRecord, Record, ThroughputSample
+from control_room.records import EvalRecord, MetricPoint, PreviewRecord, Record, ThroughputSample
 from control_room.rundir import LogKind
 
 # An index with another version is rebuilt from the logs.
-VERSION = 3
+VERSION = 4
 
 SEARCH_SEPARATOR = "\x1f"  # between the texts
 # Compressing long texts takes more time than everything else together, and searching them too.
@@ -105,6 +105,24 @@ TABLES: dict[LogKind, Table] = {
             "tokens_per_sec": "DOUBLE",
             "tokens": "BIGINT",
             "step_time_ms": "DOUBLE",
+            "run_id": "VARCHAR",
+        },
+    ),
+    "eval": Table(
+        "eval",
+        "evals",
+        EvalRecord,
+        {
+            "ts": "TIMESTAMP",
+            "step": "BIGINT",
+            "kind": "VARCHAR",
+            "domain": "VARCHAR",
+            "checkpoint_id": "VARCHAR",
+            "em": "DOUBLE",
+            "ce": "DOUBLE",
+            "ece": "DOUBLE",
+            "loss": "DOUBLE",
+            "count": "BIGINT",
             "run_id": "VARCHAR",
         },
     ),

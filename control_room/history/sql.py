@@ -90,7 +90,7 @@ def schema_of(cursor: Cursor) -> dict[str, dict[str, str]]:
     """The columns of each table that is of interest, with their SQL types."""
     query = (
         "SELECT table_name, column_name, data_type FROM duckdb_columns() "
-        "WHERE table_name IN ('previews', 'throughput', 'metrics', 'rejects') "
+        "WHERE table_name IN ('previews', 'throughput', 'metrics', 'evals', 'rejects') "
         "ORDER BY table_name, column_index"
     )
     tables: dict[str, dict[str, str]] = {}

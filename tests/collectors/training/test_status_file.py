@@ -154,9 +154,9 @@ def test_a_field_of_the_wrong_type_is_named_and_left_out(
 
 
 def test_what_is_not_used_is_kept_for_old_clients() -> None:
-    told = {"loss": 0.5, "fixed_eval_em": 0.83, "active_alerts": [{"severity": "warning"}]}
+    told = {"loss": 0.5, "total_evals": 7, "active_alerts": [{"severity": "warning"}]}
     assert parse_status(told).raw == {
-        "fixed_eval_em": 0.83,
+        "total_evals": 7,
         "active_alerts": [{"severity": "warning"}],
     }
 

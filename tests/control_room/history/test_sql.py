@@ -146,5 +146,5 @@ def test_logging_goes_on_while_somebody_asks(index: HistoryIndex) -> None:
 
 def test_the_schema_names_every_table_and_column(index: HistoryIndex) -> None:
     schema = schema_of(index.cursor())
-    assert set(schema) == {"previews", "throughput", "metrics", "rejects"}
+    assert set(schema) == {"previews", "throughput", "metrics", "evals", "rejects"}
     assert schema["previews"]["exact_match"] == "BOOLEAN"

@@ -1,0 +1,127 @@
+"""Evaluations and kept checkpoints in, the eval view out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from app.health import gap_status
+from app.settings import Thresholds
+from app.views import DomainEval, EvalStatus, StoredCheckpoint
+from collectors.evals import EvalsReading
+from collectors.snapshots import SnapshotsReading, StoredWeights
+from collectors.training import TrainingReading
+from control_room.intervals import wilson
+from control_room.records import EvalRecord
+
+Trend = Literal["improving", "stable", "falling", "unknown"]
+
+TREND_MARGIN = 0.01  # of EM; less is called stable
+_TREND_BEFORE = 3  # evaluations that the newest is compared with
+_HISTORY_POINTS = 60
+_LISTED = 10  # snapshots, and checkpoints
+
+
+def eval_status(
+    evals: EvalsReading | None,
+    snapshots: SnapshotsReading | None,
+    training: TrainingReading | None,
+    thresholds: Thresholds,
+    *,
+    run_id: str,
+    troubles: Sequence[str],
+    now: float,
+) -> EvalStatus:
+    """The view of one tick. What the eval log does not tell is taken from the status file."""
+    known = EvalsReading() if evals is None else evals
+    kept = SnapshotsReading() if snapshots is None else snapshots
+    gap = None if training is None else training.val_train_gap
+    micro = known.micro
+    return EvalStatus(
+        run_id=run_id,
+        **_fixed(known.fixed, training, now),
+        fixed_eval_trend=fixed_eval_trend([r.em for r in known.fixed if r.em is not None]),
+        fixed_eval_history=_history(known.fixed),
+        domain_evals={
+            name: DomainEval(em=r.em, ce=r.ce, ece=r.ece, count=r.count, step=r.step)
+            for name, r in sorted(known.domains.items())
+        },
+        micro_eval_loss=None if micro is None else micro.loss,
+        micro_eval_step=None if micro is None else micro.step,
+        val_loss=None if training is None else training.val_loss,
+        train_loss=None if training is None else training.streaming_ce,
+        val_train_gap=gap,
+        gap_status=gap_status(gap, thresholds),
+        snapshots=stored(kept.snapshots),
+        checkpoints=stored(kept.checkpoints),
+        problems=(*troubles, *known.problems, *((kept.problem,) if kept.problem else ())),
+        timestamp=datetime.fromtimestamp(now, UTC),
+    )
+
+
+def fixed_eval_trend(ems: Sequence[float]) -> Trend:
+    """The newest EM against the mean of up to three before it."""
+    if len(ems) < 2:
+        return "unknown"
+    before = ems[-1 - _TREND_BEFORE : -1]
+    change = ems[-1] - sum(before) / len(before)
+    if abs(change) < TREND_MARGIN:
+        return "stable"
+    return "improving" if change > 0 else "falling"
+
+
+def stored(weights: Sequence[StoredWeights]) -> tuple[StoredCheckpoint, ...]:
+    """The newest, newest first, and the best of all, marked."""
+    newest_first = sorted(weights, key=lambda each: each.step or 0, reverse=True)
+    best = max((w for w in newest_first if w.em is not None), key=_em, default=None)
+    listed = newest_first[:_LISTED]
+    if best is not None and best not in listed:
+        listed = [*listed[:-1], best]
+    return tuple(
+        StoredCheckpoint(
+            name=each.name,
+            date=None if each.created_at is None else each.created_at.date(),
+            step=each.step,
+            em=each.em,
+            ce=each.ce,
+            loss=each.loss,
+            size_gb=each.size_gb,
+            protected=each.protected,
+            best=each is best,
+        )
+        for each in listed
+    )
+
+
+def _fixed(
+    fixed: Sequence[EvalRecord], training: TrainingReading | None, now: float
+) -> dict[str, Any]:
+    if not fixed:
+        names = ("fixed_eval_em", "fixed_eval_ce", "fixed_eval_ece", "fixed_eval_step")
+        return {name: getattr(training, name, None) for name in names}
+    newest = fixed[-1]
+    assert newest.ts is not None  # a record that was read has one
+    interval = None
+    if newest.em is not None and newest.count:
+        interval = wilson(round(newest.em * newest.count), newest.count)
+    return {
+        "fixed_eval_em": newest.em,
+        "fixed_eval_interval": interval,
+        "fixed_eval_count": newest.count,
+        "fixed_eval_ce": newest.ce,
+        "fixed_eval_ece": newest.ece,
+        "fixed_eval_step": newest.step,
+        "fixed_eval_timestamp": newest.ts,
+        "age_s": max(0.0, now - newest.ts.timestamp()),
+    }
+
+
+def _history(fixed: Sequence[EvalRecord]) -> tuple[tuple[int, float], ...]:
+    points = [(record.step, record.em) for record in fixed if record.em is not None]
+    every = -(-len(points) // _HISTORY_POINTS) or 1
+    return tuple(reversed(points[::-1][::every]))  # thinned from the newest back
+
+
+def _em(weights: StoredWeights) -> float:
+    return -1.0 if weights.em is None else weights.em

@@ -1,0 +1,49 @@
+"""One kind of a run's daily logs as records, with what could not be read told for a person."""
+
+from __future__ import annotations
+
+from typing import Generic
+
+from control_room.history.tail import LogTail, Reject
+from control_room.records import AnyRecord, parse_line
+from control_room.rundir import LogKind, RunDir
+
+
+class RecordTail(Generic[AnyRecord]):
+    """Follows one kind of log from its ``last_lines`` on; remembers what could not be read."""
+
+    def __init__(
+        self, run: RunDir, kind: LogKind, record_class: type[AnyRecord], last_lines: int
+    ) -> None:
+        self._directory = run.logs(kind)
+        self._record_class = record_class
+        self._tail = LogTail(self._directory, run.log_glob(kind), last_lines=last_lines)
+        self._reject_count = 0
+        self._newest_reject: Reject | None = None
+        self._problems: tuple[str, ...] = ()
+
+    def read(self) -> tuple[list[AnyRecord], bool]:
+        """The new records, and whether a file was replaced by another."""
+        batch = self._tail.read()
+        records, rejects = [], list(batch.rejects)
+        for line in batch.lines:
+            try:
+                records.append(parse_line(self._record_class, line.data))
+            except ValueError as error:
+                rejects.append(Reject(line.file, line.number, str(error)))
+        self._reject_count += len(rejects)
+        self._newest_reject = rejects[-1] if rejects else self._newest_reject
+        self._problems = batch.problems
+        return records, bool(batch.restarted)
+
+    def problems(self) -> list[str]:
+        """For a person; names the files."""
+        problems = list(self._problems)
+        newest = self._newest_reject
+        if newest is not None:
+            lines = "1 line" if self._reject_count == 1 else f"{self._reject_count} lines"
+            problems.append(
+                f"{self._directory}: {lines} cannot be read and are left out; the newest: "
+                f"{newest.file.name}, line {newest.line_number}: {newest.reason}"
+            )
+        return problems

@@ -1,0 +1,100 @@
+"""The retention index: which checkpoints and snapshots are kept, how large, and how good."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from collectors.training.json_file import JsonFile
+from control_room.encoding import parse_timestamp
+from control_room.rundir import RunDir
+
+_GB = 2**30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredWeights:
+    """A checkpoint or a snapshot on disk. What its entry does not tell is None."""
+
+    name: str
+    step: int | None = None
+    created_at: datetime | None = None
+    size_gb: float | None = None
+    em: float | None = None
+    ce: float | None = None
+    loss: float | None = None
+    protected: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotsReading:
+    """What is kept, in the order of the index."""
+
+    checkpoints: tuple[StoredWeights, ...] = ()
+    snapshots: tuple[StoredWeights, ...] = ()
+    problem: str | None = None
+
+
+class SnapshotWatch:
+    """Reads the retention index whenever it has changed. Not safe for threads."""
+
+    def __init__(self, run: RunDir) -> None:
+        self._file = JsonFile(run.retention_index_file)
+        self._reading = SnapshotsReading()
+
+    def read(self) -> SnapshotsReading:
+        """What is kept now; what was kept last while the file cannot be read."""
+        look = self._file.look(time.time())
+        if look.mtime is None and look.problem is None:
+            self._reading = SnapshotsReading()
+        elif look.data is not None:
+            self._reading = SnapshotsReading(
+                tuple(_entries(look.data, "checkpoints")), tuple(_entries(look.data, "snapshots"))
+            )
+        return SnapshotsReading(
+            self._reading.checkpoints, self._reading.snapshots, problem=look.problem
+        )
+
+
+def _entries(index: Mapping[str, object], name: str) -> Iterator[StoredWeights]:
+    entries = index.get(name)
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, dict):
+            yield _stored(entry)
+
+
+def _stored(entry: Mapping[str, object]) -> StoredWeights:
+    metrics = entry.get("metrics")
+    metrics = metrics if isinstance(metrics, dict) else {}
+    size = _number(entry.get("size_bytes"))
+    size_gb = _number(entry.get("size_gb")) if size is None else size / _GB
+    step = entry.get("step")
+    date = entry.get("created_at") or entry.get("date")
+    name = entry.get("name") or entry.get("path") or date or "unnamed"
+    protected = entry.get("protected")
+    return StoredWeights(
+        name=str(name),
+        step=step if isinstance(step, int) and not isinstance(step, bool) else None,
+        created_at=_moment(date),
+        size_gb=size_gb,
+        em=_number(metrics.get("em")),
+        ce=_number(metrics.get("ce")),
+        loss=_number(metrics.get("val_loss", metrics.get("loss"))),
+        protected=protected if isinstance(protected, bool) else None,
+    )
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    return None
+
+
+def _moment(value: object) -> datetime | None:
+    try:
+        return parse_timestamp(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
