@@ -53,7 +53,7 @@ from control_room.records import PreviewRecord
 # MIN_PATIENCE_S) is said to be silent.
 PATIENCE_INTERVALS = 5
 MIN_PATIENCE_S = 5.0
-LOSS_POINTS = 60  # of the loss curve in the live view
+LOSS_POINTS = 40  # of the loss curve in the live view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import logging
 import threading
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from control_room.history.database import discard_database
 from control_room.history.index import HistoryIndex, IndexFailed, IndexInUse, Refresh
@@ -81,15 +81,26 @@ class RunHistory:
         self._up_to_date.set()
         return HistoryReading(added, result.problems, self._note)
 
+    @property
+    def state(self) -> Literal["not opened", "reading", "ready"]:
+        """Whether the index is open and up to date."""
+        if self._up_to_date.is_set():
+            return "ready"
+        return "reading" if self._wanted.is_set() else "not opened"
+
     def want(self) -> None:
         """Have the index opened and kept up to date from now on."""
         self._wanted.set()
 
-    def cursor(self) -> duckdb.DuckDBPyConnection:
-        """A connection of the caller's own. Raises :class:`HistoryNotReady`; wanted from now on."""
+    def cursor(self, *, wait_s: float = 0) -> duckdb.DuckDBPyConnection:
+        """A connection of the caller's own; the index is wanted from now on.
+
+        Raises :class:`HistoryNotReady` when there is none within ``wait_s``.
+        """
         self.want()
         if not (self._run.path / "logs").is_dir():
             raise HistoryNotReady("Nothing has been logged in this run yet.")
+        self._up_to_date.wait(wait_s)
         if self._index is None or not self._up_to_date.is_set():
             raise HistoryNotReady(
                 f"The history is being read from the logs: {self._read_so_far:,} records so far."

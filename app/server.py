@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
-from starlette.routing import Mount
+from starlette.routing import Route
 
-from app.api import create_api
+from app.api import PATHS, create_api
 from app.current import serving
 from app.monitor import Monitor
 from app.settings import Settings, load_settings
@@ -46,7 +46,10 @@ def create_app(settings: Settings) -> st.App:
         # Joining threads blocks; the event loop still has connections to close.
         await asyncio.to_thread(monitor.stop)
 
-    app = st.App(SCRIPT, lifespan=lifespan, routes=[Mount("/api", create_api(monitor))])
+    api = create_api(monitor)
+    # The API sees whole paths: its documentation tells addresses as they are.
+    routes = [Route(path, endpoint=api, methods=None) for path in PATHS]
+    app = st.App(SCRIPT, lifespan=lifespan, routes=routes)
     return app
 
 

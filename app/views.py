@@ -6,12 +6,20 @@ Every value that is not known is None. Times carry their zone; ``_gb`` is GiB (2
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Day: TypeAlias = date
 Level = Literal["ok", "warning", "critical", "unknown"]
+
+
+def _rounded(value: float) -> float:
+    return round(value, 3)
+
+
+# What an instrument tells: more digits say nothing, and cost bytes in every answer.
+Measured = Annotated[float, AfterValidator(_rounded)]
 
 
 class _View(BaseModel):
@@ -30,15 +38,15 @@ class LivenessStatus(_View):
     """Whether the trainer still writes; see ``collectors.training.Liveness``."""
 
     state: Literal["live", "stalled", "ended", "unknown"]
-    silent_s: float | None = None
-    patience_s: float | None = None
+    silent_s: Measured | None = None
+    patience_s: Measured | None = None
     reason: str | None = None
 
 
 class RamStatus(_View):
-    used_gb: float | None = None
-    total_gb: float | None = None
-    pct: float | None = None
+    used_gb: Measured | None = None
+    total_gb: Measured | None = None
+    pct: Measured | None = None
 
 
 class GpuStatus(_View):
@@ -47,15 +55,15 @@ class GpuStatus(_View):
     uuid: str
     index: int
     name: str
-    temp_c: float | None = None
-    temp_limit_c: float | None = None
-    util_pct: float | None = None
-    vram_used_gb: float | None = None
-    vram_total_gb: float | None = None
-    vram_pct: float | None = None
-    power_w: float | None = None
-    power_limit_w: float | None = None
-    fan_pct: float | None = None
+    temp_c: Measured | None = None
+    temp_limit_c: Measured | None = None
+    util_pct: Measured | None = None
+    vram_used_gb: Measured | None = None
+    vram_total_gb: Measured | None = None
+    vram_pct: Measured | None = None
+    power_w: Measured | None = None
+    power_limit_w: Measured | None = None
+    fan_pct: Measured | None = None
     throttle_reasons: tuple[str, ...] = ()
     level: Level = "ok"
     problem: str | None = None
@@ -70,23 +78,23 @@ class MachineStatus(_View):
     online: bool
     gpus: tuple[GpuStatus, ...] = ()
     gpu_message: str | None = None  # why there are no GPUs to show, and what to do
-    gpu_age_s: float | None = None
-    cpu_pct: float | None = None
-    cpu_count: float | None = None
-    load_1m: float | None = None
-    ram_used_gb: float | None = None
-    ram_total_gb: float | None = None
-    ram_pct: float | None = None
+    gpu_age_s: Measured | None = None
+    cpu_pct: Measured | None = None
+    cpu_count: Measured | None = None
+    load_1m: Measured | None = None
+    ram_used_gb: Measured | None = None
+    ram_total_gb: Measured | None = None
+    ram_pct: Measured | None = None
     ram_level: Level = "unknown"
-    swap_used_gb: float | None = None
-    swap_total_gb: float | None = None
+    swap_used_gb: Measured | None = None
+    swap_total_gb: Measured | None = None
     disk_path: str | None = None
-    disk_used_gb: float | None = None
-    disk_total_gb: float | None = None
-    disk_pct: float | None = None
+    disk_used_gb: Measured | None = None
+    disk_total_gb: Measured | None = None
+    disk_pct: Measured | None = None
     disk_level: Level = "unknown"
-    uptime_s: float | None = None
-    host_age_s: float | None = None
+    uptime_s: Measured | None = None
+    host_age_s: Measured | None = None
     problems: tuple[str, ...] = ()
 
 
@@ -94,14 +102,14 @@ class GpuSummary(_View):
     """A machine's first GPU, in the shape that clients of the specified API know."""
 
     online: bool = False
-    temp_c: float | None = None
-    util_pct: float | None = None
-    vram_used_gb: float | None = None
-    vram_total_gb: float | None = None
-    vram_pct: float | None = None
-    power_w: float | None = None
-    power_limit_w: float | None = None
-    fan_pct: float | None = None
+    temp_c: Measured | None = None
+    util_pct: Measured | None = None
+    vram_used_gb: Measured | None = None
+    vram_total_gb: Measured | None = None
+    vram_pct: Measured | None = None
+    power_w: Measured | None = None
+    power_limit_w: Measured | None = None
+    fan_pct: Measured | None = None
     power_profile: str | None = None
 
 
@@ -109,14 +117,14 @@ class HostSummary(_View):
     """A machine's host, in the shape that clients of the specified API know."""
 
     online: bool = False
-    cpu_pct: float | None = None
-    ram_gb: float | None = None
-    ram_total_gb: float | None = None
-    disk_used_gb: float | None = None
-    disk_total_gb: float | None = None
-    disk_pct: float | None = None
-    swap_used_gb: float | None = None
-    swap_total_gb: float | None = None
+    cpu_pct: Measured | None = None
+    ram_gb: Measured | None = None
+    ram_total_gb: Measured | None = None
+    disk_used_gb: Measured | None = None
+    disk_total_gb: Measured | None = None
+    disk_pct: Measured | None = None
+    swap_used_gb: Measured | None = None
+    swap_total_gb: Measured | None = None
 
 
 def _old(text: str) -> Any:
@@ -134,7 +142,7 @@ class LiveStatus(_View):
     liveness: LivenessStatus
     current_step: int | None = None
     total_steps: int | None = None
-    progress_pct: float | None = None
+    progress_pct: Measured | None = None
     epoch: float | None = None
     loss: float | None = None
     loss_history: tuple[tuple[int, float], ...] = ()  # (step, loss), oldest first
@@ -152,10 +160,10 @@ class LiveStatus(_View):
     batch_queue_size: int | None = None
     current_file: str | None = None
     dataset_id: str | None = None
-    eta_current_file_s: float | None = None
-    eta_overall_s: float | None = None
-    eta_current_file: float | None = _old("Seconds; use eta_current_file_s.")
-    eta_overall: float | None = _old("Seconds; use eta_overall_s.")
+    eta_current_file_s: Measured | None = None
+    eta_overall_s: Measured | None = None
+    eta_current_file: Measured | None = _old("Seconds; use eta_current_file_s.")
+    eta_overall: Measured | None = _old("Seconds; use eta_overall_s.")
     tokens_per_sec: float | None = None
     tokens_per_sec_avg: float | None = None
     tokens_per_sec_baseline: float | None = None
@@ -177,7 +185,7 @@ class LiveStatus(_View):
     health_lights: tuple[HealthLight, ...] = ()
     health_issues: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()  # what could not be read: the file, what is wrong, what to do
-    status_age_s: float | None = None  # since the trainer last wrote its status
+    status_age_s: Measured | None = None  # since the trainer last wrote its status
     timestamp: datetime
 
 
@@ -202,7 +210,7 @@ class SystemStatus(_View):
     queues: Queues
     processing_files: tuple[str, ...] = ()
     next_files: tuple[str, ...] = ()
-    queue_age_s: float | None = None
+    queue_age_s: Measured | None = None
     problems: tuple[str, ...] = ()
     timestamp: datetime
 
@@ -265,7 +273,7 @@ class PreviewStatus(_View):
     pattern_heatmap: PatternHeatmap = PatternHeatmap()
     pending_jobs: int | None = None
     last_job_latency_ms: float | None = None
-    age_s: float | None = None  # of the newest preview
+    age_s: Measured | None = None  # of the newest preview
     problems: tuple[str, ...] = ()
     history_problems: tuple[str, ...] = ()  # why the history may not be all that was logged
     timestamp: datetime
@@ -290,7 +298,7 @@ class StoredCheckpoint(_View):
     em: float | None = None
     ce: float | None = None
     loss: float | None = None
-    size_gb: float | None = None
+    size_gb: Measured | None = None
     protected: bool | None = None
     best: bool = False
 
@@ -317,7 +325,7 @@ class EvalStatus(_View):
     gap_status: Literal["good", "warning", "overfitting"] | None = None
     snapshots: tuple[StoredCheckpoint, ...] = ()  # newest first
     checkpoints: tuple[StoredCheckpoint, ...] = ()  # newest first
-    age_s: float | None = None  # of the newest fixed evaluation
+    age_s: Measured | None = None  # of the newest fixed evaluation
     problems: tuple[str, ...] = ()
     timestamp: datetime
 

@@ -71,9 +71,12 @@ def current_page() -> int:
 
 def heading(page: PreviewPage, wanted: PreviewFilter, offset: int) -> None:
     """How many there are, and the files that hold all that match."""
-    query = urlencode(to_query(wanted))
+    given = to_query(wanted)
+    if "text" in given:
+        given["q"] = given.pop("text")
+    query = urlencode(given)
     links = "".join(
-        kit.download(label, f"api/history/previews.{kind}?{query}", f"previews.{kind}")
+        kit.download(label, f"api/preview/history.{kind}?{query}", f"previews.{kind}")
         for label, kind in (("CSV", "csv"), ("Parquet", "parquet"))
     )
     st.html(

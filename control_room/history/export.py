@@ -19,6 +19,7 @@ _COLUMNS = (
     *("sample_index", "prompt_tokens", "golden_tokens", "model_tokens", "generation_time_ms"),
     *("prompt", "golden", "model_answer", "contract_status", "run_id", "file", "line"),
 )
+_FLOATS = ("ce", "confidence", "temperature", "generation_time_ms")
 _CSV_VALUES = {
     "ts": "strftime(ts, '%Y-%m-%dT%H:%M:%S.%fZ')",
     "contract_status": "to_json(contract_status)::VARCHAR",
@@ -33,6 +34,20 @@ def csv_chunks(cursor: Cursor, wanted: PreviewFilter) -> Iterator[bytes]:
     names = ("ts", *_COLUMNS)
     chosen = ", ".join(f"{_CSV_VALUES.get(name, name)} AS {name}" for name in names)
     return _chunks(cursor, wanted, chosen, extra("pyarrow.csv").CSVWriter)
+
+
+def jsonl_chunks(cursor: Cursor, wanted: PreviewFilter) -> Iterator[bytes]:
+    """All previews that match as JSON lines (UTF-8), oldest first; NaN is null."""
+    names = ("ts", *_COLUMNS)
+    values = {
+        "ts": _CSV_VALUES["ts"],
+        **{name: f"CASE WHEN isfinite({name}) THEN {name} END" for name in _FLOATS},
+    }
+    pairs = ", ".join(f"{name} := {values.get(name, name)}" for name in names)
+    with _snapshot(cursor):
+        for table in _windows(cursor, wanted, f"to_json(struct_pack({pairs})) AS line"):
+            lines = table.column("line").to_pylist()
+            yield "".join(f"{line}\n" for line in lines).encode()
 
 
 def parquet_chunks(cursor: Cursor, wanted: PreviewFilter) -> Iterator[bytes]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from control_room.history.filters import CHOICES, PreviewFilter
+from control_room.history.schema import TABLES
 
 if TYPE_CHECKING:
     import duckdb
@@ -37,7 +38,11 @@ PREVIEW_COLUMNS = (
     "contract_status",
     "run_id",
     "pattern",
+    "file",
+    "line",
 )
+# How a preview is named outside: its day, a dot, its line in that day's log.
+PREVIEW_ID = r"^\d{4}-\d{2}-\d{2}\.\d{1,15}$"
 
 # Rows of previews are counted in buckets of this many places in time (as a power of two), so that
 # the page at any offset is looked for in few of them.
@@ -71,6 +76,36 @@ class PreviewRow:
     contract_status: dict[str, bool] | None
     run_id: str | None
     pattern: str | None
+    file: str
+    line: int
+
+    @property
+    def id(self) -> str:
+        """Its day and line in the logs, which stay what they are."""
+        day = self.file.removesuffix(".jsonl")[-len("2026-01-31") :]
+        return f"{day}.{self.line}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThroughputRow:
+    """One throughput sample of the history."""
+
+    ts: datetime
+    step: int
+    tokens_per_sec: float
+    vram_used_gb: float | None
+    vram_pct: float | None
+    batch_size: int | None
+    sequence_length: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One metric: (step, value) as logged, thinned; ``total`` finite values, and how many not."""
+
+    points: tuple[tuple[int, float], ...]
+    total: int
+    not_finite: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +176,13 @@ def preview(cursor: Cursor, seq: int) -> PreviewRow | None:
     return next(iter(_rows(cursor, "seq = ?", [seq])), None)
 
 
+def preview_by_id(cursor: Cursor, preview_id: str) -> PreviewRow | None:
+    """One preview by its :attr:`~PreviewRow.id`."""
+    day, _, line = preview_id.partition(".")
+    condition = "suffix(file, ?) AND line = ?"
+    return next(iter(_rows(cursor, condition, [f"_{day}.jsonl", int(line)])), None)
+
+
 def same_example(cursor: Cursor, row: PreviewRow, *, limit: int) -> tuple[PreviewRow, ...]:
     """The newest answers to the same example, newest first; none when it has no id."""
     if row.example_id is None:
@@ -159,6 +201,59 @@ def turning_points(answers: Sequence[PreviewRow]) -> list[tuple[int, bool]]:
         if answer.exact_match is not None and (not turns or turns[-1][1] != answer.exact_match):
             turns.append((answer.step, answer.exact_match))
     return turns
+
+
+def newest_throughput(cursor: Cursor, *, limit: int) -> list[ThroughputRow]:
+    """The newest throughput samples, newest first."""
+    names = list(ThroughputRow.__dataclass_fields__)
+    query = f"SELECT {', '.join(names)} FROM throughput ORDER BY seq DESC LIMIT ?"
+    rows = []
+    for values in cursor.execute(query, [limit]).fetchall():
+        named = dict(zip(names, values, strict=True))
+        named["ts"] = named["ts"].replace(tzinfo=UTC)
+        rows.append(ThroughputRow(**named))
+    return rows
+
+
+def metric_series(
+    cursor: Cursor,
+    field: str,
+    *,
+    points: int,
+    min_step: int | None = None,
+    max_step: int | None = None,
+) -> Series:
+    """One column of the metrics, thinned to at most ``points``.
+
+    The values are cut into stretches of equal count, and each gives its lowest and its highest.
+    """
+    if field not in TABLES["metrics"].columns:
+        raise ValueError(f"{field} is not one of {', '.join(TABLES['metrics'].columns)}")
+    where, values = f"{field} IS NOT NULL", []
+    for condition, bound in (("step >= ?", min_step), ("step <= ?", max_step)):
+        if bound is not None:
+            where += f" AND {condition}"
+            values.append(bound)
+    query = f"SELECT count(*) FILTER (isfinite({field})), count(*) FROM metrics WHERE {where}"
+    ((total, every),) = cursor.execute(query, values).fetchall()
+    if total <= points:
+        query = (
+            f"SELECT step, {field} FROM metrics WHERE {where} AND isfinite({field}) ORDER BY seq"
+        )
+        return Series(tuple(cursor.execute(query, values).fetchall()), total, every - total)
+    query = (
+        f"WITH numbered AS (SELECT seq, step, {field} AS value, "
+        f"(row_number() OVER (ORDER BY seq) - 1) * ? // ? AS stretch "
+        f"FROM metrics WHERE {where} AND isfinite({field})), "
+        "ends AS (SELECT arg_min({'seq': seq, 'step': step, 'value': value}, value) AS low, "
+        "arg_max({'seq': seq, 'step': step, 'value': value}, value) AS high "
+        "FROM numbered GROUP BY stretch) "
+        "SELECT DISTINCT unnest([low.seq, high.seq]) AS seq, "
+        "unnest([low.step, high.step]) AS step, unnest([low.value, high.value]) AS value "
+        "FROM ends ORDER BY seq"
+    )
+    rows = cursor.execute(query, [points // 2, total, *values]).fetchall()
+    return Series(tuple((step, value) for _, step, value in rows), total, every - total)
 
 
 def choices(cursor: Cursor, column: str) -> list[str]:

@@ -32,14 +32,12 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
         serving_app(directory / "run", directory / "app.log") as address,
         httpx.Client(base_url=f"{address}/api", timeout=30) as opened,
     ):
-        wait_until(
-            lambda: opened.get("/history/previews.csv").status_code == 200, 30, "the history"
-        )
+        wait_until(lambda: opened.get("/preview/history.csv").status_code == 200, 30, "the history")
         yield opened
 
 
 def test_csv_holds_what_matches(client: httpx.Client) -> None:
-    answer = client.get("/history/previews.csv", params={"regime": "regime3"})
+    answer = client.get("/preview/history.csv", params={"regime": "regime3"})
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     assert "previews.csv" in answer.headers["content-disposition"]
     rows = list(csv.DictReader(io.StringIO(answer.text)))
@@ -47,7 +45,7 @@ def test_csv_holds_what_matches(client: httpx.Client) -> None:
 
 
 def test_parquet_holds_what_matches(client: httpx.Client) -> None:
-    answer = client.get("/history/previews.parquet", params={"min_step": "25"})
+    answer = client.get("/preview/history.parquet", params={"min_step": "25"})
     table = pyarrow.parquet.read_table(io.BytesIO(answer.content))
     assert table.column("step").to_pylist() == [25, 26, 27, 28, 29]
 
@@ -62,7 +60,7 @@ def test_parquet_holds_what_matches(client: httpx.Client) -> None:
     ],
 )
 def test_a_wrong_parameter_is_named(client: httpx.Client, query: str, named: str) -> None:
-    answer = client.get(f"/history/previews.csv?{query}")
+    answer = client.get(f"/preview/history.csv?{query}")
     assert answer.status_code == 422
     assert named in answer.json()["detail"]
 

@@ -81,7 +81,7 @@ def test_a_filter_that_was_typed_wrong_is_named_and_left_out(history: Monitor) -
 
 
 def test_downloads_ask_for_what_is_shown(history: Monitor) -> None:
-    assert "api/history/previews.csv?regime=regime3" in html(open_page(regime="regime3"))
+    assert "api/preview/history.csv?regime=regime3" in html(open_page(regime="regime3"))
 
 
 def test_lines_that_were_left_out_are_named(history: Monitor) -> None:

@@ -1,0 +1,145 @@
+"""Samples, series and the heatmap: what the charts are drawn from."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel
+
+from app.api.history import NOT_READY, Count, FilterQuery, ready_cursor
+from app.api.wire import packed_json
+from app.lengths import bin_label
+from app.monitor import Monitor
+from control_room.history import aggregates, queries
+
+SeriesField = Literal[
+    "loss", "learning_rate", "grad_norm", "epoch", "val_loss", "tokens_per_sec", "step_time_ms"
+]
+
+
+class ThroughputSampleView(BaseModel):
+    """One sample of speed and memory."""
+
+    timestamp: datetime
+    step: int
+    tokens_per_sec: float | None
+    vram_used_gb: float | None
+    vram_pct: float | None
+    batch_size: int | None
+    sequence_length: int | None
+
+
+class ThroughputSamples(BaseModel):
+    """The newest samples, newest first."""
+
+    samples: list[ThroughputSampleView]
+    count: int
+
+
+class MetricSeries(BaseModel):
+    """One metric over steps, thinned so that its lowest and highest points stay."""
+
+    field: str
+    points: list[tuple[int, float]]  # (step, value) in the order of logging
+    total: int  # finite values in the range
+    not_finite: int  # NaN and infinite ones, which no point shows
+
+
+class HeatmapCellView(BaseModel):
+    """EM (0-1) of one pattern and length, with its 95 % interval."""
+
+    pattern: str
+    length: str
+    em: float
+    em_low: float
+    em_high: float
+    correct: int
+    count: int
+
+
+class HeatmapView(BaseModel):
+    """Every pattern and length that has scored previews."""
+
+    cells: list[HeatmapCellView]
+
+
+def analytics_routes(router: APIRouter, monitor: Monitor) -> None:
+    """Add ``/api/throughput/…``, ``/api/metrics/…`` and ``/api/analytics/…``."""
+
+    @router.get(
+        "/api/throughput/samples",
+        response_class=Response,
+        responses={200: {"model": ThroughputSamples}, **NOT_READY},
+        tags=["analytics"],
+    )
+    def throughput_samples(
+        request: Request, limit: Annotated[int, Query(ge=1, le=10_000)] = 100
+    ) -> Response:
+        """The newest throughput samples."""
+        rows = queries.newest_throughput(ready_cursor(monitor), limit=limit)
+        samples = [
+            ThroughputSampleView(
+                timestamp=row.ts,
+                **{
+                    name: getattr(row, name)
+                    for name in ThroughputSampleView.model_fields
+                    if name != "timestamp"
+                },
+            )
+            for row in rows
+        ]
+        view = ThroughputSamples(samples=samples, count=len(samples))
+        return packed_json(request, view.model_dump_json().encode())
+
+    @router.get(
+        "/api/metrics/series",
+        response_class=Response,
+        responses={200: {"model": MetricSeries}, **NOT_READY},
+        tags=["analytics"],
+    )
+    def metric_series(
+        request: Request,
+        field: SeriesField = "loss",
+        points: Annotated[int, Query(ge=2, le=10_000)] = 500,
+        min_step: Count = None,
+        max_step: Count = None,
+    ) -> Response:
+        """One metric over steps, thinned to at most ``points``; extremes are kept."""
+        series = queries.metric_series(
+            ready_cursor(monitor), field, points=points, min_step=min_step, max_step=max_step
+        )
+        view = MetricSeries(
+            field=field,
+            points=list(series.points),
+            total=series.total,
+            not_finite=series.not_finite,
+        )
+        return packed_json(request, view.model_dump_json().encode())
+
+    @router.get(
+        "/api/analytics/heatmap",
+        response_class=Response,
+        responses={200: {"model": HeatmapView}, **NOT_READY},
+        tags=["analytics"],
+    )
+    def heatmap(request: Request, query: Annotated[FilterQuery, Query()]) -> Response:
+        """EM by pattern and golden answer length."""
+        edges = monitor.settings.heatmap.bin_edges
+        cells = []
+        for cell in aggregates.heatmap(ready_cursor(monitor), query.filter(), edges):
+            rate = cell.rate
+            assert rate.em is not None and rate.interval is not None  # no cell without previews
+            cells.append(
+                HeatmapCellView(
+                    pattern=cell.pattern,
+                    length=bin_label(edges, cell.low),
+                    em=rate.em,
+                    em_low=rate.interval[0],
+                    em_high=rate.interval[1],
+                    correct=rate.correct,
+                    count=rate.count,
+                )
+            )
+        return packed_json(request, HeatmapView(cells=cells).model_dump_json().encode())

@@ -1,0 +1,76 @@
+"""The FastAPI application: its routes, its documentation, and what it asks of every request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Final
+
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
+from fastapi_offline import FastAPIOffline
+
+from app.api.analytics import analytics_routes
+from app.api.history import history_routes
+from app.api.operations import operations_routes
+from app.api.status import status_routes
+from app.monitor import Monitor
+
+# Everything else on the port belongs to the pages.
+PATHS: Final = ("/api", "/api/{path:path}", "/health", "/metrics", "/status/{path:path}")
+
+_ABOUT = """\
+What the pages show, for scripts and dashboards. Times carry their zone, `_gb` is GiB, and what is
+not known is `null`. Fields marked deprecated are kept for clients of the specified API.
+"""
+
+
+def create_api(monitor: Monitor) -> FastAPI:
+    """The API over a Monitor; it answers on :data:`PATHS`."""
+    # The usual documentation page loads its scripts from elsewhere; this one brings them along.
+    api = FastAPIOffline(
+        title="Control Room",
+        version="1",
+        description=_ABOUT,
+        openapi_url="/api/openapi.json",
+        docs_url="/api/docs",
+        redoc_url=None,
+        static_url="/api/docs-static",
+        swagger_ui_oauth2_redirect_url="/api/docs-oauth2-redirect",
+    )
+    check = _Parameters(api)
+    router = APIRouter(dependencies=[Depends(check)])
+    for add_routes in (status_routes, history_routes, analytics_routes, operations_routes):
+        add_routes(router, monitor)
+    api.include_router(router)
+    return api
+
+
+class _Parameters:
+    """Refuses query parameters that a route does not have, and those given twice."""
+
+    def __init__(self, api: FastAPI) -> None:
+        self._api = api
+        self._known = cache(self._read_known)
+
+    async def __call__(self, request: Request) -> None:
+        """Raises 422 naming the parameter."""
+        given = [name for name, _ in request.query_params.multi_items()]
+        if not given:
+            return
+        known = self._known().get(request.scope["route"].path, frozenset())
+        for name in given:
+            if name not in known:
+                has = f"it has {', '.join(sorted(known))}" if known else "it has none"
+                raise HTTPException(422, f"There is no parameter {name[:80]!r}; {has}.")
+            if given.count(name) > 1:
+                raise HTTPException(422, f"The parameter {name!r} is given more than once.")
+
+    def _read_known(self) -> Mapping[str, frozenset[str]]:
+        return {
+            path: frozenset(
+                parameter["name"]
+                for parameter in methods.get("get", {}).get("parameters", ())
+                if parameter["in"] == "query"
+            )
+            for path, methods in self._api.openapi()["paths"].items()
+        }

@@ -1,0 +1,199 @@
+"""``python -m app.api.generate``: write what follows from the API's own description.
+
+That is docs/API.md and the answer types of the client; ``--check`` only says whether they are
+current.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from app.api import create_api
+from app.monitor import Monitor
+from app.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs" / "API.md"
+TYPES = ROOT / "control_room" / "api_types.py"
+
+_NOT_ANSWERS = frozenset({"HTTPValidationError", "ValidationError"})
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write both files, or check them. Returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m app.api.generate", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when outdated")
+    check = parser.parse_args(argv).check
+    outdated = [path for path, text in generated().items() if _read(path) != text]
+    if check:
+        for path in outdated:
+            print(f"{path.relative_to(ROOT)} is outdated: run `python -m app.api.generate`")
+        return 1 if outdated else 0
+    for path, text in generated().items():
+        path.write_text(text, encoding="utf-8")
+    return 0
+
+
+def generated() -> dict[Path, str]:
+    """The content of both files."""
+    description = create_api(Monitor(Settings())).openapi()
+    return {
+        DOCS: "\n".join(_document(description)) + "\n",
+        TYPES: "\n".join(_types(description["components"]["schemas"])) + "\n",
+    }
+
+
+def _read(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.exists() else None
+
+
+def _document(description: Mapping[str, Any]) -> Iterator[str]:
+    yield "# API"
+    yield ""
+    yield "Written by `python -m app.api.generate` from the OpenAPI document, which the app"
+    yield "serves at `/api/openapi.json` and, to be tried out, at `/api/docs`."
+    yield ""
+    yield description["info"]["description"].strip()
+    yield ""
+    yield "A parameter that is unknown, repeated, of the wrong type or out of range is answered by"
+    yield "422, which names it. A 503 says what is missing and when to come again."
+    schemas = description["components"]["schemas"]
+    for path, methods in description["paths"].items():
+        yield from _operation(path, methods["get"])
+    yield ""
+    yield "## Answers"
+    for name, schema in sorted(schemas.items()):
+        if name not in _NOT_ANSWERS:
+            yield from _schema(name, schema)
+
+
+def _operation(path: str, operation: Mapping[str, Any]) -> Iterator[str]:
+    yield ""
+    yield f"## `GET {path}`"
+    yield ""
+    yield str(operation.get("description", operation.get("summary", ""))).strip()
+    parameters = operation.get("parameters", [])
+    if parameters:
+        yield ""
+        yield "| parameter | type | default | |"
+        yield "|---|---|---|---|"
+        for parameter in parameters:
+            schema = parameter["schema"]
+            default = schema.get("default")
+            yield (
+                f"| `{parameter['name']}` | {_kind(schema)}{_bounds(schema)} "
+                f"| {'' if default is None else f'`{default}`'} "
+                f"| {parameter.get('description', '')} |"
+            )
+    yield ""
+    for status, response in operation["responses"].items():
+        yield f"- {status}: {_answer(response)}"
+
+
+def _answer(response: Mapping[str, Any]) -> str:
+    content = response.get("content", {})
+    kinds = [
+        f"[{ref}](#{ref.lower()})" if (ref := _ref(media.get("schema", {}))) else f"`{kind}`"
+        for kind, media in content.items()
+    ]
+    return " ".join([", ".join(kinds), response.get("description", "")]).strip()
+
+
+def _schema(name: str, schema: Mapping[str, Any]) -> Iterator[str]:
+    yield ""
+    yield f"### {name}"
+    yield ""
+    if schema.get("description"):
+        yield str(schema["description"]).strip()
+        yield ""
+    yield "| field | type | |"
+    yield "|---|---|---|"
+    for field, of in schema.get("properties", {}).items():
+        about = ("deprecated. " if of.get("deprecated") else "") + of.get("description", "")
+        yield f"| `{field}` | {_kind(of)} | {about} |"
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    """A schema's type in words."""
+    if "anyOf" in schema:
+        return " or ".join(_kind(each) for each in schema["anyOf"])
+    if ref := _ref(schema):
+        return f"[{ref}](#{ref.lower()})"
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    if schema.get("type") == "array":
+        items = schema.get("items") or {"type": "value"}
+        return f"list of {_kind(items)}"
+    if schema.get("type") == "object" and isinstance(schema.get("additionalProperties"), dict):
+        return f"name → {_kind(schema['additionalProperties'])}"
+    return str(schema.get("format") or schema.get("type") or "value")
+
+
+def _bounds(schema: Mapping[str, Any]) -> str:
+    for each in (schema, *schema.get("anyOf", ())):
+        if "minimum" in each:
+            top = each.get("maximum")
+            return f" from {each['minimum']}" + (f" to {top}" if top and top < 2**53 else "")
+    return ""
+
+
+def _ref(schema: Mapping[str, Any]) -> str:
+    return str(schema.get("$ref", "")).rpartition("/")[2]
+
+
+def _types(schemas: Mapping[str, Any]) -> Iterator[str]:
+    yield '"""What the API answers, field by field. Written by ``python -m app.api.generate``."""'
+    yield ""
+    yield "from __future__ import annotations"
+    yield ""
+    yield "from typing import Any, Literal, TypedDict"
+    for name, schema in sorted(schemas.items()):
+        if name in _NOT_ANSWERS or "properties" not in schema:
+            continue
+        yield ""
+        yield ""
+        yield f"class {name}(TypedDict):"
+        about = " ".join(str(schema.get("description", name)).split())
+        yield from _docstring(about)
+        yield ""
+        for field, of in schema["properties"].items():
+            yield f"    {field}: {_annotation(of)}"
+
+
+def _docstring(text: str) -> Iterator[str]:
+    first, _, _ = text.partition(". ")
+    yield f'    """{first.rstrip(".")}."""'
+
+
+def _annotation(schema: Mapping[str, Any]) -> str:
+    if "anyOf" in schema:
+        return " | ".join(_annotation(each) for each in schema["anyOf"])
+    if ref := _ref(schema):
+        return ref
+    if "enum" in schema:
+        return f"Literal[{', '.join(_quoted(value) for value in schema['enum'])}]"
+    match schema.get("type"):
+        case "array" if "prefixItems" in schema or not schema.get("items"):
+            return "list[Any]"
+        case "array":
+            return f"list[{_annotation(schema['items'])}]"
+        case "object":
+            values = schema.get("additionalProperties")
+            return f"dict[str, {_annotation(values) if isinstance(values, dict) else 'Any'}]"
+        case kind:
+            return _PLAIN.get(str(kind), "Any")
+
+
+_PLAIN = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
+
+
+def _quoted(value: object) -> str:
+    return f'"{value}"'
+
+
+if __name__ == "__main__":
+    sys.exit(main())

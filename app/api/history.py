@@ -1,0 +1,192 @@
+"""The preview history: pages of it, all of it as a file, and one preview."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi import Path as PathParameter
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict
+
+from app.api.wire import packed_json
+from app.history import HistoryNotReady
+from app.monitor import Monitor
+from app.views import Preview
+from control_room.history import queries
+from control_room.history.export import csv_chunks, jsonl_chunks, parquet_chunks
+from control_room.history.filters import PreviewFilter
+from control_room.history.queries import Cursor, PreviewRow
+
+_Chunks = Callable[[Cursor, PreviewFilter], Iterator[bytes]]
+_OPENING_S = 5.0  # of a small history; a request had better wait than be told to come again
+_LARGEST = 2**63 - 1  # what a column of the history holds
+
+Count = Annotated[int | None, Query(ge=0, le=_LARGEST)]
+FILES: dict[str, tuple[_Chunks, str]] = {
+    "csv": (csv_chunks, "text/csv; charset=utf-8"),
+    "jsonl": (jsonl_chunks, "application/x-ndjson"),
+    "parquet": (parquet_chunks, "application/vnd.apache.parquet"),
+}
+NOT_READY: dict[int | str, dict[str, Any]] = {
+    503: {"description": "The history is being read, or nothing has been logged."}
+}
+
+
+class FilterQuery(BaseModel):
+    """Which previews. Times without a zone are UTC; both ends of a range are included."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    regime: str | None = None
+    source_pool: str | None = None
+    exact_match: bool | None = None
+    normalized_match: bool | None = None
+    failure_mode: str | None = None
+    dataset_id: str | None = None
+    pattern: str | None = None
+    checkpoint_id: str | None = None
+    example_id: str | None = None
+    min_length: Count = None
+    below_length: Count = None
+    length_known: bool | None = None
+    min_step: Count = None
+    max_step: Count = None
+    since: datetime | None = None
+    until: datetime | None = None
+    q: Annotated[
+        str | None, Query(description="Text in prompt or answers, in any case.", examples=["sum"])
+    ] = None
+
+    def filter(self) -> PreviewFilter:
+        """The condition. An empty text asks for nothing."""
+        given = {
+            name: value
+            for name in type(self).model_fields
+            if (value := getattr(self, name)) not in (None, "") and name not in ("limit", "offset")
+        }
+        if "q" in given:
+            given["text"] = given.pop("q")
+        return PreviewFilter(**given)
+
+
+class PageQuery(FilterQuery):
+    """Which previews, and how many of them."""
+
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 100
+    offset: Annotated[int, Query(ge=0, le=_LARGEST)] = 0
+
+
+class LoggedPreview(Preview):
+    """A preview of the history; ``id`` is its day and line in the logs."""
+
+    id: str
+
+
+class PreviewHistory(BaseModel):
+    """One page, newest first. ``count`` rows are in it, ``total`` match, of ``total_all``."""
+
+    previews: list[LoggedPreview]
+    limit: int
+    offset: int
+    count: int
+    total: int
+    total_all: int
+    next: str | None = None  # the address of the next page
+    previous: str | None = None
+
+
+def history_routes(router: APIRouter, monitor: Monitor) -> None:
+    """Add ``/api/preview/…``."""
+
+    @router.get(
+        "/api/preview/history",
+        response_class=Response,
+        responses={200: {"model": PreviewHistory}, **NOT_READY},
+        tags=["history"],
+    )
+    def preview_history(request: Request, query: Annotated[PageQuery, Query()]) -> Response:
+        """A page of the previews that match, newest first, with full texts."""
+        page = queries.preview_page(
+            ready_cursor(monitor), query.filter(), limit=query.limit, offset=query.offset
+        )
+        shown = PreviewHistory.model_construct(
+            previews=[logged(row) for row in page.rows],
+            limit=query.limit,
+            offset=query.offset,
+            count=len(page.rows),
+            total=page.total,
+            total_all=page.total_all,
+            next=_link(request, query, query.offset + query.limit, page.total),
+            previous=_link(request, query, query.offset - query.limit, page.total),
+        )
+        return packed_json(request, shown.model_dump_json().encode())
+
+    for kind in FILES:
+        router.add_api_route(
+            f"/api/preview/history.{kind}",
+            _file_endpoint(monitor, kind),
+            methods=["GET"],
+            name=f"preview history as {kind}",
+            description="All previews that match, oldest first, streamed.",
+            response_class=StreamingResponse,
+            responses={200: {"content": {FILES[kind][1].partition(";")[0]: {}}}, **NOT_READY},
+            tags=["history"],
+        )
+
+    @router.get(
+        "/api/preview/{id}",
+        response_class=Response,
+        responses={
+            200: {"model": LoggedPreview},
+            404: {"description": "There is no such preview."},
+            **NOT_READY,
+        },
+        tags=["history"],
+    )
+    def one_preview(
+        request: Request,
+        id: Annotated[str, PathParameter(pattern=queries.PREVIEW_ID, examples=["2026-01-31.12"])],
+    ) -> Response:
+        """One preview by its day and line in the logs."""
+        row = queries.preview_by_id(ready_cursor(monitor), id)
+        if row is None:
+            raise HTTPException(404, f"There is no preview {id} in the logs.")
+        return packed_json(request, logged(row).model_dump_json().encode())
+
+
+def ready_cursor(monitor: Monitor) -> Cursor:
+    """A cursor of the request's own; 503 says why there is none yet."""
+    try:
+        return monitor.history.cursor(wait_s=_OPENING_S)
+    except HistoryNotReady as reason:
+        raise HTTPException(503, str(reason), headers={"Retry-After": "1"}) from None
+
+
+def logged(row: PreviewRow) -> LoggedPreview:
+    """A row of the history as the API gives it. The types are the database's: nothing to check."""
+    values = {name: getattr(row, name) for name in LoggedPreview.model_fields}
+    return LoggedPreview.model_construct(**values)
+
+
+def _link(request: Request, query: PageQuery, offset: int, total: int) -> str | None:
+    if offset >= total or offset <= -query.limit:
+        return None
+    given = {**request.query_params, "limit": query.limit, "offset": max(0, offset)}
+    return f"{request.url.path}?{urlencode(given)}"
+
+
+def _file_endpoint(monitor: Monitor, kind: str) -> Callable[[FilterQuery], StreamingResponse]:
+    chunks, media_type = FILES[kind]
+
+    def file(query: Annotated[FilterQuery, Query()]) -> StreamingResponse:
+        return StreamingResponse(
+            chunks(ready_cursor(monitor), query.filter()),
+            media_type=media_type,
+            headers={"Content-Disposition": f'attachment; filename="previews.{kind}"'},
+        )
+
+    return file

@@ -1,0 +1,408 @@
+"""What the API answers, field by field. Written by ``python -m app.api.generate``."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypedDict
+
+
+class DomainEval(TypedDict):
+    """The newest evaluation of one domain of the fixed set."""
+
+    em: float | None
+    ce: float | None
+    ece: float | None
+    count: int | None
+    step: int
+
+
+class EvalStatus(TypedDict):
+    """How good the model is on sets that do not change: "has it really learned?"."""
+
+    run_id: str
+    fixed_eval_em: float | None
+    fixed_eval_interval: list[Any] | None
+    fixed_eval_count: int | None
+    fixed_eval_ce: float | None
+    fixed_eval_ece: float | None
+    fixed_eval_trend: Literal["improving", "stable", "falling", "unknown"] | None
+    fixed_eval_step: int | None
+    fixed_eval_timestamp: str | None
+    fixed_eval_history: list[list[Any]]
+    domain_evals: dict[str, DomainEval]
+    micro_eval_loss: float | None
+    micro_eval_step: int | None
+    val_loss: float | None
+    train_loss: float | None
+    val_train_gap: float | None
+    gap_status: Literal["good", "warning", "overfitting"] | None
+    snapshots: list[StoredCheckpoint]
+    checkpoints: list[StoredCheckpoint]
+    age_s: float | None
+    problems: list[str]
+    timestamp: str
+
+
+class GpuStatus(TypedDict):
+    """One GPU."""
+
+    uuid: str
+    index: int
+    name: str
+    temp_c: float | None
+    temp_limit_c: float | None
+    util_pct: float | None
+    vram_used_gb: float | None
+    vram_total_gb: float | None
+    vram_pct: float | None
+    power_w: float | None
+    power_limit_w: float | None
+    fan_pct: float | None
+    throttle_reasons: list[str]
+    level: Literal["ok", "warning", "critical", "unknown"]
+    problem: str | None
+    notes: dict[str, str]
+
+
+class GpuSummary(TypedDict):
+    """A machine's first GPU, in the shape that clients of the specified API know."""
+
+    online: bool
+    temp_c: float | None
+    util_pct: float | None
+    vram_used_gb: float | None
+    vram_total_gb: float | None
+    vram_pct: float | None
+    power_w: float | None
+    power_limit_w: float | None
+    fan_pct: float | None
+    power_profile: str | None
+
+
+class Health(TypedDict):
+    """Whether the app itself is well; the run may be in any state."""
+
+    status: Literal["ok", "failing"]
+    sampler_alive: bool
+    views_age_s: float
+    history: Literal["not opened", "reading", "ready"]
+    sources: dict[str, SourceHealth]
+
+
+class HealthLight(TypedDict):
+    """One traffic light of the summary bar; ``text`` says in words what the colour says."""
+
+    name: str
+    level: Literal["ok", "warning", "critical", "unknown"]
+    text: str
+
+
+class HeatmapCellView(TypedDict):
+    """EM (0-1) of one pattern and length, with its 95 % interval."""
+
+    pattern: str
+    length: str
+    em: float
+    em_low: float
+    em_high: float
+    correct: int
+    count: int
+
+
+class HeatmapView(TypedDict):
+    """Every pattern and length that has scored previews."""
+
+    cells: list[HeatmapCellView]
+
+
+class HostSummary(TypedDict):
+    """A machine's host, in the shape that clients of the specified API know."""
+
+    online: bool
+    cpu_pct: float | None
+    ram_gb: float | None
+    ram_total_gb: float | None
+    disk_used_gb: float | None
+    disk_total_gb: float | None
+    disk_pct: float | None
+    swap_used_gb: float | None
+    swap_total_gb: float | None
+
+
+class LiveStatus(TypedDict):
+    """Training state and hardware: the answer to "is the run healthy?"."""
+
+    run_id: str
+    run_dir: str
+    status: Literal["idle", "training", "paused", "completed", "crashed"] | None
+    phase: str | None
+    liveness: LivenessStatus
+    current_step: int | None
+    total_steps: int | None
+    progress_pct: float | None
+    epoch: float | None
+    loss: float | None
+    loss_history: list[list[Any]]
+    streaming_ce: float | None
+    loss_trend: Literal["improving", "stable", "rising", "unknown"] | None
+    loss_variance: float | None
+    learning_rate: float | None
+    grad_norm: float | None
+    val_loss: float | None
+    val_train_gap: float | None
+    gap_status: Literal["good", "warning", "overfitting"] | None
+    batch_step: int | None
+    batch_total_steps: int | None
+    batch_number: int | None
+    batch_queue_size: int | None
+    current_file: str | None
+    dataset_id: str | None
+    eta_current_file_s: float | None
+    eta_overall_s: float | None
+    eta_current_file: float | None
+    eta_overall: float | None
+    tokens_per_sec: float | None
+    tokens_per_sec_avg: float | None
+    tokens_per_sec_baseline: float | None
+    throughput_trend: Literal["normal", "degraded", "excellent"] | None
+    current_checkpoint_id: str | None
+    current_model_name: str | None
+    error_message: str | None
+    error_type: str | None
+    segment_start_step: int | None
+    segment_count: int
+    value_ages_s: dict[str, float]
+    derived: list[str]
+    machines: list[MachineStatus]
+    gpu_4090: GpuSummary | None
+    gpu_3090: GpuSummary | None
+    ram: RamStatus
+    latest_snapshot_date: str | None
+    health: Literal["healthy", "warning", "critical"] | None
+    health_lights: list[HealthLight]
+    health_issues: list[str]
+    problems: list[str]
+    status_age_s: float | None
+    timestamp: str
+
+
+class LivenessStatus(TypedDict):
+    """Whether the trainer still writes; see ``collectors.training.Liveness``."""
+
+    state: Literal["live", "stalled", "ended", "unknown"]
+    silent_s: float | None
+    patience_s: float | None
+    reason: str | None
+
+
+class LoggedPreview(TypedDict):
+    """A preview of the history; ``id`` is its day and line in the logs."""
+
+    ts: str
+    step: int
+    prompt: str
+    golden: str
+    model_answer: str
+    exact_match: bool | None
+    normalized_match: bool | None
+    failure_mode: str | None
+    checkpoint_id: str | None
+    example_id: str | None
+    dataset_id: str | None
+    regime: str | None
+    source_pool: str | None
+    pattern: str | None
+    ce: float | None
+    prompt_tokens: int | None
+    golden_tokens: int | None
+    model_tokens: int | None
+    generation_time_ms: float | None
+    contract_status: dict[str, bool] | None
+    id: str
+
+
+class MachineStatus(TypedDict):
+    """One machine: its GPUs, its host, and how old what is shown is."""
+
+    name: str
+    role: Literal["training", "inference"]
+    online: bool
+    gpus: list[GpuStatus]
+    gpu_message: str | None
+    gpu_age_s: float | None
+    cpu_pct: float | None
+    cpu_count: float | None
+    load_1m: float | None
+    ram_used_gb: float | None
+    ram_total_gb: float | None
+    ram_pct: float | None
+    ram_level: Literal["ok", "warning", "critical", "unknown"]
+    swap_used_gb: float | None
+    swap_total_gb: float | None
+    disk_path: str | None
+    disk_used_gb: float | None
+    disk_total_gb: float | None
+    disk_pct: float | None
+    disk_level: Literal["ok", "warning", "critical", "unknown"]
+    uptime_s: float | None
+    host_age_s: float | None
+    problems: list[str]
+
+
+class MetricSeries(TypedDict):
+    """One metric over steps, thinned so that its lowest and highest points stay."""
+
+    field: str
+    points: list[list[Any]]
+    total: int
+    not_finite: int
+
+
+class PatternHeatmap(TypedDict):
+    """EM (0-1) of the newest 100 scored previews by pattern and golden length in tokens."""
+
+    rows: list[str]
+    cols: list[str]
+    data: list[list[float | None]]
+    counts: list[list[int]]
+
+
+class Preview(TypedDict):
+    """One model answer as it was logged."""
+
+    ts: str
+    step: int
+    prompt: str
+    golden: str
+    model_answer: str
+    exact_match: bool | None
+    normalized_match: bool | None
+    failure_mode: str | None
+    checkpoint_id: str | None
+    example_id: str | None
+    dataset_id: str | None
+    regime: str | None
+    source_pool: str | None
+    pattern: str | None
+    ce: float | None
+    prompt_tokens: int | None
+    golden_tokens: int | None
+    model_tokens: int | None
+    generation_time_ms: float | None
+    contract_status: dict[str, bool] | None
+
+
+class PreviewHistory(TypedDict):
+    """One page, newest first."""
+
+    previews: list[LoggedPreview]
+    limit: int
+    offset: int
+    count: int
+    total: int
+    total_all: int
+    next: str | None
+    previous: str | None
+
+
+class PreviewStatus(TypedDict):
+    """The newest preview and how the last ones went: "what has the model learned?"."""
+
+    run_id: str
+    latest_preview: Preview | None
+    preview_em_last_20: float | None
+    preview_em_last_50: float | None
+    preview_em_last_100: float | None
+    preview_count: int
+    unscored_count: int
+    regime_stats: dict[str, Rate]
+    source_stats: dict[str, Rate]
+    domain_stats: dict[str, Rate]
+    em_trend: list[float]
+    pattern_heatmap: PatternHeatmap
+    pending_jobs: int | None
+    last_job_latency_ms: float | None
+    age_s: float | None
+    problems: list[str]
+    history_problems: list[str]
+    timestamp: str
+
+
+class Queues(TypedDict):
+    """How many jobs and data files wait; None where there is no such queue."""
+
+    preview_jobs_pending: int | None
+    eval_jobs_pending: int | None
+    data_gen_jobs_pending: int | None
+    training_queue_high: int | None
+    training_queue_normal: int | None
+    training_queue_low: int | None
+
+
+class RamStatus(TypedDict):
+    """RamStatus."""
+
+    used_gb: float | None
+    total_gb: float | None
+    pct: float | None
+
+
+class Rate(TypedDict):
+    """An exact-match rate (0-1) over ``count`` scored previews."""
+
+    em: float | None
+    count: int
+
+
+class SourceHealth(TypedDict):
+    """One source of readings."""
+
+    age_s: float | None
+    error: str | None
+
+
+class StoredCheckpoint(TypedDict):
+    """A checkpoint or snapshot that is kept; ``best``: of those listed, the highest EM."""
+
+    name: str
+    date: str | None
+    step: int | None
+    em: float | None
+    ce: float | None
+    loss: float | None
+    size_gb: float | None
+    protected: bool | None
+    best: bool
+
+
+class SystemStatus(TypedDict):
+    """Machines and job queues."""
+
+    run_id: str
+    machines: list[MachineStatus]
+    system_4090: HostSummary | None
+    system_3090: HostSummary | None
+    queues: Queues
+    processing_files: list[str]
+    next_files: list[str]
+    queue_age_s: float | None
+    problems: list[str]
+    timestamp: str
+
+
+class ThroughputSampleView(TypedDict):
+    """One sample of speed and memory."""
+
+    timestamp: str
+    step: int
+    tokens_per_sec: float | None
+    vram_used_gb: float | None
+    vram_pct: float | None
+    batch_size: int | None
+    sequence_length: int | None
+
+
+class ThroughputSamples(TypedDict):
+    """The newest samples, newest first."""
+
+    samples: list[ThroughputSampleView]
+    count: int

@@ -1,0 +1,165 @@
+"""Asks a running Control Room: the same views as its pages show, as typed dictionaries.
+
+Only the standard library is used. Every method raises :class:`ApiError` when the app cannot be
+reached or refuses, naming the address and the reason.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from http.client import HTTPException
+from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote, urlencode
+from urllib.request import Request, urlopen
+
+if TYPE_CHECKING:
+    from control_room.api_types import (
+        EvalStatus,
+        Health,
+        HeatmapView,
+        LiveStatus,
+        LoggedPreview,
+        MetricSeries,
+        PreviewHistory,
+        PreviewStatus,
+        SystemStatus,
+        ThroughputSamples,
+    )
+
+
+class ApiError(RuntimeError):
+    """An answer that is none. ``status`` is the HTTP status; None when nothing answered."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Client:
+    """The app at ``address``; each request may take ``timeout_s``.
+
+    While the app reads its history for the first time, methods that ask it wait up to
+    ``history_wait_s``.
+    """
+
+    def __init__(
+        self,
+        address: str = "http://127.0.0.1:8501",
+        *,
+        timeout_s: float = 10.0,
+        history_wait_s: float = 60.0,
+    ) -> None:
+        self._address = address.rstrip("/")
+        self._timeout_s = timeout_s
+        self._history_wait_s = history_wait_s
+
+    def live(self) -> LiveStatus:
+        """Is the run healthy?"""
+        answer: LiveStatus = self._get("/api/status/live")
+        return answer
+
+    def preview(self) -> PreviewStatus:
+        """What has the model learned?"""
+        answer: PreviewStatus = self._get("/api/status/preview")
+        return answer
+
+    def evals(self) -> EvalStatus:
+        """How good is it on sets that do not change?"""
+        answer: EvalStatus = self._get("/api/status/evals")
+        return answer
+
+    def system(self) -> SystemStatus:
+        """Machines and queues."""
+        answer: SystemStatus = self._get("/api/status/system")
+        return answer
+
+    def health(self) -> Health:
+        """Is the app itself well? Raises :class:`ApiError` with status 503 when it is not."""
+        answer: Health = self._get("/health")
+        return answer
+
+    def preview_history(
+        self, *, limit: int = 100, offset: int = 0, **wanted: Any
+    ) -> PreviewHistory:
+        """One page of the previews that match, newest first; docs/API.md names the filters."""
+        page: PreviewHistory = self._ask_history(
+            "/api/preview/history", limit=limit, offset=offset, **wanted
+        )
+        return page
+
+    def previews(self, **wanted: Any) -> Iterator[LoggedPreview]:
+        """All previews that match, newest first, page by page."""
+        offset = 0
+        while True:
+            page = self.preview_history(limit=500, offset=offset, **wanted)
+            yield from page["previews"]
+            offset += page["count"]
+            if page["next"] is None:
+                return
+
+    def preview_by_id(self, preview_id: str) -> LoggedPreview:
+        """One preview by its ``id``."""
+        answer: LoggedPreview = self._ask_history(f"/api/preview/{quote(preview_id)}")
+        return answer
+
+    def throughput_samples(self, *, limit: int = 100) -> ThroughputSamples:
+        """The newest throughput samples."""
+        answer: ThroughputSamples = self._ask_history("/api/throughput/samples", limit=limit)
+        return answer
+
+    def metric_series(
+        self, field: str = "loss", *, points: int = 500, **steps: int
+    ) -> MetricSeries:
+        """One metric over steps, thinned; ``min_step`` and ``max_step`` narrow it."""
+        answer: MetricSeries = self._ask_history(
+            "/api/metrics/series", field=field, points=points, **steps
+        )
+        return answer
+
+    def heatmap(self, **wanted: Any) -> HeatmapView:
+        """EM by pattern and length of the previews that match."""
+        answer: HeatmapView = self._ask_history("/api/analytics/heatmap", **wanted)
+        return answer
+
+    def _ask_history(self, path: str, **query: Any) -> Any:
+        deadline = time.monotonic() + self._history_wait_s
+        while True:
+            try:
+                return self._get(path, **query)
+            except ApiError as error:
+                if error.status != 503 or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.5)
+
+    def _get(self, path: str, **query: Any) -> Any:
+        given = {name: _written(value) for name, value in query.items() if value is not None}
+        address = f"{self._address}{path}{'?' + urlencode(given) if given else ''}"
+        try:
+            request = Request(address, headers={"Accept": "application/json"})
+            with urlopen(request, timeout=self._timeout_s) as answer:
+                return json.load(answer)
+        except HTTPError as error:
+            with error:
+                raise ApiError(f"{address}: {_reason(error)}", error.code) from None
+        except (URLError, HTTPException, OSError, ValueError) as error:
+            raise ApiError(f"{address} does not answer: {error}. Is the app running?") from None
+
+
+def _written(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    isoformat = getattr(value, "isoformat", None)
+    return str(value if isoformat is None else isoformat())
+
+
+def _reason(error: HTTPError) -> str:
+    try:
+        detail = json.load(error)["detail"]
+    except (ValueError, KeyError, TypeError):
+        return f"{error.code} {error.reason}"
+    if isinstance(detail, list):
+        return "; ".join(f"{each['loc'][-1]}: {each['msg']}" for each in detail)
+    return str(detail)
