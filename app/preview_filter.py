@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from control_room.history.filters import PreviewFilter
@@ -24,7 +24,7 @@ def from_query(query: Mapping[str, str]) -> tuple[PreviewFilter, list[str]]:
             read, expected = _READERS[name]
             try:
                 values[name] = read(name, text)
-            except (ValueError, OverflowError):
+            except ValueError:
                 ignored.append(f"{name}={_short(text)} in the address is ignored: {expected}.")
     return PreviewFilter(**values), ignored
 
@@ -73,12 +73,18 @@ def _count(_: str, text: str) -> int:
     return int(text)
 
 
-def _moment(name: str, text: str) -> datetime:
-    """A moment; a day alone means all of it."""
-    moment = datetime.fromisoformat(text)
-    if len(text) == len("2026-01-31"):
-        return day_end(moment) if name == "until" else day_start(moment)
-    return moment.astimezone()
+def moment(name: str, text: str) -> datetime:
+    """A moment from ISO 8601, without an offset in the server's zone; a day alone means all of it.
+
+    ``name`` is "since" or "until". Raises ``ValueError``.
+    """
+    found = datetime.fromisoformat(text)
+    try:
+        if len(text) == len("2026-01-31"):
+            return day_end(found) if name == "until" else day_start(found)
+        return found.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{text} is out of range") from error
 
 
 def _written(value: object) -> str:
@@ -96,7 +102,7 @@ _BY_KIND: Mapping[str, _Reader] = {
     "str": (_text, "it is a text"),
     "bool": (_truth, "it is true or false"),
     "int": (_count, "it is a whole number from 0"),
-    "datetime": (_moment, "it is a date or a time, such as 2026-01-31 or 2026-01-31T12:00"),
+    "datetime": (moment, "it is a date or a time, such as 2026-01-31 or 2026-01-31T12:00"),
 }
 _READERS: Mapping[str, _Reader] = {
     each.name: _BY_KIND[str(each.type).removesuffix(" | None")] for each in fields(PreviewFilter)

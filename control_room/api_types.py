@@ -252,7 +252,7 @@ class MetricSeries(TypedDict):
     """One metric over steps, thinned so that its lowest and highest points stay."""
 
     field: str
-    points: list[list[Any]]
+    points: list[SeriesPoint]
     total: int
     not_finite: int
 
@@ -351,6 +351,13 @@ class Rate(TypedDict):
 
     em: float | None
     count: int
+
+
+class SeriesPoint(TypedDict):
+    """A logged value."""
+
+    step: int
+    value: float
 
 
 class SourceHealth(TypedDict):

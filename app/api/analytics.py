@@ -38,11 +38,18 @@ class ThroughputSamples(BaseModel):
     count: int
 
 
+class SeriesPoint(BaseModel):
+    """A logged value."""
+
+    step: int
+    value: float
+
+
 class MetricSeries(BaseModel):
     """One metric over steps, thinned so that its lowest and highest points stay."""
 
     field: str
-    points: list[tuple[int, float]]  # (step, value) in the order of logging
+    points: list[SeriesPoint]  # in the order of logging
     total: int  # finite values in the range
     not_finite: int  # NaN and infinite ones, which no point shows
 
@@ -112,7 +119,7 @@ def analytics_routes(router: APIRouter, monitor: Monitor) -> None:
         )
         view = MetricSeries(
             field=field,
-            points=list(series.points),
+            points=[SeriesPoint(step=step, value=value) for step, value in series.points],
             total=series.total,
             not_finite=series.not_finite,
         )

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Final
 
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 
 from app.api.analytics import analytics_routes
@@ -45,6 +46,12 @@ def create_api(monitor: Monitor) -> FastAPI:
     return api
 
 
+def _refused(kind: str, name: str, message: str) -> RequestValidationError:
+    """In the shape of every other 422."""
+    error = {"type": kind, "loc": ("query", name), "msg": message, "input": name}
+    return RequestValidationError([error])
+
+
 class _Parameters:
     """Refuses query parameters that a route does not have, and those given twice."""
 
@@ -61,9 +68,9 @@ class _Parameters:
         for name in given:
             if name not in known:
                 has = f"it has {', '.join(sorted(known))}" if known else "it has none"
-                raise HTTPException(422, f"There is no parameter {name[:80]!r}; {has}.")
+                raise _refused("extra_forbidden", name, f"There is no parameter {name!r}; {has}.")
             if given.count(name) > 1:
-                raise HTTPException(422, f"The parameter {name!r} is given more than once.")
+                raise _refused("repeated", name, f"The parameter {name!r} is given more than once.")
 
     def _read_known(self) -> Mapping[str, frozenset[str]]:
         return {

@@ -10,11 +10,12 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi import Path as PathParameter
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo
 
 from app.api.wire import packed_json
 from app.history import HistoryNotReady
 from app.monitor import Monitor
+from app.preview_filter import moment
 from app.views import Preview
 from control_room.history import queries
 from control_room.history.export import csv_chunks, jsonl_chunks, parquet_chunks
@@ -26,6 +27,13 @@ _OPENING_S = 5.0  # of a small history; a request had better wait than be told t
 _LARGEST = 2**63 - 1  # what a column of the history holds
 
 Count = Annotated[int | None, Query(ge=0, le=_LARGEST)]
+
+
+def _moment(value: object, info: ValidationInfo) -> object:
+    return moment(str(info.field_name), value) if isinstance(value, str) else value
+
+
+Moment = Annotated[datetime, BeforeValidator(_moment)]
 FILES: dict[str, tuple[_Chunks, str]] = {
     "csv": (csv_chunks, "text/csv; charset=utf-8"),
     "jsonl": (jsonl_chunks, "application/x-ndjson"),
@@ -37,7 +45,10 @@ NOT_READY: dict[int | str, dict[str, Any]] = {
 
 
 class FilterQuery(BaseModel):
-    """Which previews. Times without a zone are UTC; both ends of a range are included."""
+    """Which previews; both ends of a range are included.
+
+    A time without an offset is in the server's zone, and a day alone means all of it.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -55,8 +66,8 @@ class FilterQuery(BaseModel):
     length_known: bool | None = None
     min_step: Count = None
     max_step: Count = None
-    since: datetime | None = None
-    until: datetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
     q: Annotated[
         str | None, Query(description="Text in prompt or answers, in any case.", examples=["sum"])
     ] = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from math import isfinite
 from typing import Any
 
 import pytest
@@ -133,3 +134,51 @@ def test_choices_are_the_values_that_occur(cursor: Any) -> None:
     assert queries.choices(cursor, "regime") == ["emoji_think", "regime3"]
     with pytest.raises(ValueError, match="not one of"):
         queries.choices(cursor, "prompt; DROP TABLE previews")
+
+
+def test_a_preview_is_found_by_its_day_and_line(cursor: Any) -> None:
+    for row in preview_page(cursor, PreviewFilter(), limit=3, offset=0).rows:
+        assert queries.preview_by_id(cursor, row.id) == row
+    assert queries.preview_by_id(cursor, "2000-01-01.1") is None
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    losses=st.lists(st.floats(width=32) | st.none(), min_size=1, max_size=200),
+    points=st.integers(2, 50),
+)
+def test_a_series_is_thin_in_order_and_keeps_its_extremes(
+    tmp_path_factory: pytest.TempPathFactory, losses: list[float | None], points: int
+) -> None:
+    run = RunDir(tmp_path_factory.mktemp("series") / "run")
+    with Recorder(run) as recorder, HistoryIndex(run) as index:
+        for step, loss in enumerate(losses):
+            recorder.log_metrics(step=step, loss=loss)
+        index.refresh()
+        series = queries.metric_series(index.cursor(), "loss", points=points)
+    finite = [(s, loss) for s, loss in enumerate(losses) if loss is not None and isfinite(loss)]
+    assert series.total == len(finite)
+    assert series.not_finite == sum(loss is not None for loss in losses) - len(finite)
+    assert set(series.points) <= set(finite)
+    assert list(series.points) == sorted(series.points)
+    assert len(series.points) <= max(points, 2)
+    if finite:
+        values = [value for _, value in series.points]
+        assert min(values) == min(loss for _, loss in finite)
+        assert max(values) == max(loss for _, loss in finite)
+    if len(finite) <= points:
+        assert list(series.points) == finite
+
+
+def test_a_series_of_what_is_no_metric_is_refused(cursor: Any) -> None:
+    with pytest.raises(ValueError, match="not one of"):
+        queries.metric_series(cursor, "loss; DROP TABLE metrics", points=10)
+
+
+def test_turning_points_tell_when_an_example_was_learned_and_lost(cursor: Any) -> None:
+    rows = preview_page(cursor, PreviewFilter(), limit=60, offset=0).rows[::-1]
+    turns = queries.turning_points(rows)
+    assert [right for _, right in turns] == [i % 2 == 0 for i in range(len(turns))] or (
+        [right for _, right in turns] == [i % 2 == 1 for i in range(len(turns))]
+    )
+    assert queries.turning_points(()) == []
