@@ -20,6 +20,7 @@ from starlette.routing import Route
 from app.api import PATHS, create_api
 from app.current import serving
 from app.monitor import Monitor
+from app.nodelay import answer_at_once
 from app.settings import Settings, load_settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,6 +40,7 @@ def create_app(settings: Settings) -> st.App:
     @asynccontextmanager
     async def lifespan(app: st.App) -> AsyncIterator[None]:
         monitor.start()
+        answer_at_once(settings.port)
         collector = asyncio.create_task(_collect_garbage())
         with serving(monitor):
             yield

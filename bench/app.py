@@ -6,58 +6,39 @@ Viewers are real pages in one headless Chromium; only the server's process is me
 from __future__ import annotations
 
 import random
-import shutil
-import signal
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
-import threading
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from bench.rows import Row, as_table, at_most
+from bench.serving import busy_trainer, chromium, served_app
 from control_room import Recorder
 
-ROOT = Path(__file__).resolve().parent.parent
 STARTS = 5
 CPU_WINDOW_S = 20.0
 CHANGES = 25
-CHROMIUM_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-]
 
 
 def measure() -> list[Row]:
     """Run every measurement of this module; about four minutes."""
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        raise FileNotFoundError("bench.app needs Chromium; see tests/browser/ensure_chromium.sh")
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         playwright = stack.enter_context(sync_playwright())
-        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
-        stack.callback(browser.close)
+        browser = stack.enter_context(chromium(playwright))
         run_dir = directory / "run"
-        stack.enter_context(_busy_trainer(run_dir))
+        stack.enter_context(busy_trainer(run_dir))
         return [*_starts(run_dir, browser), *_costs(run_dir, browser), _latency(run_dir, browser)]
 
 
 def _starts(run_dir: Path, browser: Browser) -> list[Row]:
     to_answer, to_card = [], []
     for _ in range(STARTS):
-        with _server(run_dir) as (server, address, answered_s):
+        with served_app(run_dir) as (server, address, answered_s):
             page = browser.new_page()
             page.goto(address, wait_until="commit")
             page.wait_for_selector(".st-key-card-summary .cr")
@@ -72,7 +53,7 @@ def _starts(run_dir: Path, browser: Browser) -> list[Row]:
 
 def _costs(run_dir: Path, browser: Browser) -> list[Row]:
     rows = []
-    with _server(run_dir) as (server, address, _):
+    with served_app(run_dir) as (server, address, _):
         process = psutil.Process(server.pid)
         time.sleep(10)
         rows.append(Row("resident memory, idle", _rss_mb(process), "MB"))
@@ -105,7 +86,7 @@ def _latency(run_dir: Path, browser: Browser) -> Row:
     recorder = Recorder(quiet_run)
     recorder.update_status(status="training", current_step=1, total_steps=10**6)
     waits = []
-    with _server(quiet_run) as (_, address, _answered):
+    with served_app(quiet_run) as (_, address, _answered):
         page = browser.new_page()
         page.goto(address)
         page.wait_for_selector(".st-key-card-summary .cr")
@@ -124,81 +105,6 @@ def _latency(run_dir: Path, browser: Browser) -> Row:
     waits.sort()
     print(f"  status write to screen: worst {waits[-1]:.2f} s of {len(waits)}")
     return at_most("status write to changed number on screen", statistics.median(waits), "s", 1.5)
-
-
-class _Server(subprocess.Popen[bytes]):
-    started_at: float
-
-
-@contextmanager
-def _server(run_dir: Path) -> Iterator[tuple[_Server, str, float]]:
-    """The app as a user starts it; yields it, its address, and the seconds to its first answer."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
-    started_at = time.monotonic()
-    server = _Server(
-        [sys.executable, "-m", "app", "--run-dir", str(run_dir), "--port", str(port)],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    server.started_at = started_at
-    try:
-        while not _answers(address):
-            if server.poll() is not None or time.monotonic() - started_at > 60:
-                raise RuntimeError("the app did not start")
-            time.sleep(0.01)
-        yield server, address, time.monotonic() - started_at
-    finally:
-        server.send_signal(signal.SIGTERM)
-        server.wait(timeout=20)
-
-
-def _answers(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(address, timeout=5) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, ConnectionError):
-        return False
-
-
-@contextmanager
-def _busy_trainer(run_dir: Path) -> Iterator[None]:
-    """Writes as a quick trainer does: five steps a second, a preview a second."""
-    stop = threading.Event()
-
-    def write() -> None:
-        with Recorder(run_dir) as recorder:
-            step = 0
-            while not stop.wait(0.2):
-                step += 1
-                loss = 3.0 / (1 + step / 100) + random.uniform(0, 0.1)
-                recorder.log_metrics(step=step, loss=loss, learning_rate=1e-3, grad_norm=1.0)
-                recorder.log_throughput(step=step, tokens_per_sec=2400.0, vram_used_gb=20.0)
-                recorder.update_status(
-                    status="training", current_step=step, total_steps=100_000, loss=loss
-                )
-                if step % 5 == 0:
-                    recorder.log_preview(
-                        step=step,
-                        prompt="All men are mortal. Socrates is a man. " * 5,
-                        golden="Socrates is mortal",
-                        model_answer=random.choice(["Socrates is mortal", "Socrates is a man"]),
-                        exact_match=random.random() < 0.7,
-                        regime=random.choice(["emoji_think", "regime3"]),
-                        source_pool="fixed_eval",
-                        pattern="syllogism",
-                    )
-
-    thread = threading.Thread(target=write)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def _cpu_pct(process: psutil.Process) -> float:
