@@ -57,6 +57,6 @@ left, right = st.columns(2, gap="small")
 with left:
     training_zone()
     hardware_zone()
+    eval_zone()
 with right:
     preview_zone()
-    eval_zone()
