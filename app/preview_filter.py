@@ -10,6 +10,8 @@ from typing import Any
 from control_room.history.filters import PreviewFilter
 from control_room.history.queries import PreviewPage
 
+_FIRST = datetime.min.replace(tzinfo=UTC)
+_LAST = datetime.max.replace(tzinfo=UTC)
 _LARGEST = 2**63 - 1  # what a column of the history holds
 
 
@@ -76,15 +78,15 @@ def _count(_: str, text: str) -> int:
 def moment(name: str, text: str) -> datetime:
     """A moment from ISO 8601, without an offset in the server's zone; a day alone means all of it.
 
-    ``name`` is "since" or "until". Raises ``ValueError``.
+    ``name`` is "since" or "until". Raises ``ValueError`` when it is none.
     """
     found = datetime.fromisoformat(text)
     try:
         if len(text) == len("2026-01-31"):
             return day_end(found) if name == "until" else day_start(found)
         return found.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError(f"{text} is out of range") from error
+    except OverflowError:  # at the ends of the calendar, in another zone
+        return _FIRST if found.year < _LAST.year else _LAST
 
 
 def _written(value: object) -> str:
