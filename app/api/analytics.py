@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 
-from app.api.history import NOT_READY, Count, FilterQuery, ready_cursor
+from app.api.history import NOT_READY, Count, FilterQuery, Whole, ready_cursor
 from app.api.wire import packed_json
 from app.lengths import bin_label
 from app.monitor import Monitor
@@ -82,7 +82,7 @@ def analytics_routes(router: APIRouter, monitor: Monitor) -> None:
         tags=["analytics"],
     )
     def throughput_samples(
-        request: Request, limit: Annotated[int, Query(ge=1, le=10_000)] = 100
+        request: Request, limit: Annotated[int, Query(ge=1, le=10_000), Whole] = 100
     ) -> Response:
         """The newest throughput samples."""
         rows = queries.newest_throughput(ready_cursor(monitor), limit=limit)
@@ -109,7 +109,7 @@ def analytics_routes(router: APIRouter, monitor: Monitor) -> None:
     def metric_series(
         request: Request,
         field: SeriesField = "loss",
-        points: Annotated[int, Query(ge=2, le=10_000)] = 500,
+        points: Annotated[int, Query(ge=2, le=10_000), Whole] = 500,
         min_step: Count = None,
         max_step: Count = None,
     ) -> Response:

@@ -26,7 +26,16 @@ _Chunks = Callable[[Cursor, PreviewFilter], Iterator[bytes]]
 _OPENING_S = 5.0  # of a small history; a request had better wait than be told to come again
 _LARGEST = 2**63 - 1  # what a column of the history holds
 
-Count = Annotated[int | None, Query(ge=0, le=_LARGEST)]
+
+def _whole(value: object) -> object:
+    """Digits alone: pydantic would take "1.0" and "1_000" as well."""
+    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
+        raise ValueError("expected digits")
+    return value
+
+
+Whole = BeforeValidator(_whole)
+Count = Annotated[int | None, Query(ge=0, le=_LARGEST), Whole]
 
 
 def _moment(value: object, info: ValidationInfo) -> object:
@@ -87,8 +96,8 @@ class FilterQuery(BaseModel):
 class PageQuery(FilterQuery):
     """Which previews, and how many of them."""
 
-    limit: Annotated[int, Query(ge=1, le=1_000)] = 100
-    offset: Annotated[int, Query(ge=0, le=_LARGEST)] = 0
+    limit: Annotated[int, Query(ge=1, le=1_000), Whole] = 100
+    offset: Annotated[int, Query(ge=0, le=_LARGEST), Whole] = 0
 
 
 class LoggedPreview(Preview):
