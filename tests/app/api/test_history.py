@@ -104,7 +104,9 @@ def test_a_wrong_parameter_is_named(
     assert named in str(answer.json()["detail"])
 
 
-@pytest.mark.parametrize("query", ["limit=abc", "limit=0", "limit=1001", "limit=1e9", "offset=-1", "max_step=0.0"])
+@pytest.mark.parametrize(
+    "query", ["limit=abc", "limit=0", "limit=1001", "limit=1e9", "offset=-1", "max_step=0.0"]
+)
 def test_a_page_that_cannot_be_is_refused(client: httpx.Client, query: str) -> None:
     assert client.get(f"{HISTORY}?{query}").status_code == 422
 
