@@ -39,7 +39,7 @@ from app.views import (
     Views,
 )
 from collectors.evals import EvalsReading
-from collectors.gpu import GpuReading, GpusReading
+from collectors.gpu_reading import GpuReading, GpusReading
 from collectors.host import HostReading
 from collectors.previews import PreviewsReading
 from collectors.queues import QueuesReading

@@ -8,7 +8,7 @@ from typing import Literal
 
 from app.settings import Thresholds
 from app.views import GpuStatus, HealthLight, Level, MachineStatus
-from collectors.gpu import GpuReading
+from collectors.gpu_reading import GpuReading
 from collectors.training import TrainingReading
 
 GapStatus = Literal["good", "warning", "overfitting"]

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from collectors import nvml
+from collectors import nvml, nvml_shares
+from collectors.gpu_reading import GpuReading, GpusReading
 from collectors.nvml_errors import (
     HANDLE_STALE,
     NO_GPU,
@@ -28,36 +29,6 @@ from collectors.nvml_errors import (
 from collectors.patience import Patience
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GpuReading:
-    """What one look at one GPU found."""
-
-    uuid: str
-    index: int
-    name: str
-    temp_c: float | None = None
-    temp_slowdown_c: float | None = None  # where the card begins to slow itself down
-    util_pct: float | None = None
-    vram_used_gb: float | None = None
-    vram_total_gb: float | None = None
-    power_w: float | None = None
-    power_limit_w: float | None = None
-    fan_pct: float | None = None
-    throttle_reasons: tuple[str, ...] = ()  # "thermal", "power cap", ...: why clocks are held down
-    problem: str | None = None  # the GPU as a whole is unwell (lost, needs a reset)
-    notes: Mapping[str, str] = field(default_factory=dict)  # field name -> why it is None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GpusReading:
-    """All GPUs of this machine, or the state that explains why there are none."""
-
-    state: GpuState
-    message: str | None = None  # for a person: what is wrong and what to do
-    driver_version: str | None = None
-    gpus: tuple[GpuReading, ...] = ()
 
 
 def import_pynvml() -> Any:
@@ -234,7 +205,7 @@ class NvmlSession:
         values: dict[str, Any] = {}
         notes: dict[str, str] = {}
         failure: Exception | None = None
-        for metric in nvml.METRICS:
+        for metric in (*nvml.METRICS, *nvml_shares.METRICS):
             key = f"{uuid} {metric.name}"
             resting = self._patience.pausing(key)
             reason = None if resting is None else resting.reason

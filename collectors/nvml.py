@@ -17,7 +17,11 @@ _UINT_BLANK = 2**32 - 1  # what drivers write where they have no value
 _ULONGLONG_BLANK = 2**64 - 1
 _TEMPERATURE_GPU = 0
 _THRESHOLD_SLOWDOWN = 1
-_MIG_ENABLED = 1
+MIG_ENABLED = 1
+
+UNDER_MIG = "not told while the card is split by MIG"
+UNIFIED_MEMORY = "not told by the driver: a GPU with unified memory uses the machine's RAM"
+NO_FAN = "no fan that the driver can see: passively cooled, or a laptop"
 
 
 class UnsupportedError(Exception):
@@ -84,13 +88,14 @@ def _utilisation(lib: Any, handle: Any) -> float:
         current, _pending = answer(lib, handle, ("nvmlDeviceGetMigMode", ()))
     except UnsupportedError:
         current = 0
-    if current == _MIG_ENABLED:
-        raise UnsupportedError("not told while the card is split by MIG")
+    if current == MIG_ENABLED:
+        raise UnsupportedError(UNDER_MIG)
     told = answer(lib, handle, ("nvmlDeviceGetUtilizationRates", ()))
     return _within(told.gpu, 0, 100, "%")
 
 
-def _memory(lib: Any, handle: Any) -> dict[str, float]:
+def memory_gb(lib: Any, handle: Any) -> dict[str, float]:
+    """``vram_used_gb`` and ``vram_total_gb``, in GiB."""
     # Version 1 counts the driver's reserve, hundreds of MB, as used.
     v2 = getattr(lib, "nvmlMemory_v2", None)
     versions: tuple[tuple[object, ...], ...] = ((v2,), ()) if v2 is not None else ((),)
@@ -180,9 +185,9 @@ METRICS = (
     Metric("util_pct", lambda lib, gpu: {"util_pct": _utilisation(lib, gpu)}, ("util_pct",)),
     Metric(
         "vram",
-        _memory,
+        memory_gb,
         ("vram_used_gb", "vram_total_gb"),
-        "not told by the driver: a GPU with unified memory uses the machine's RAM",
+        UNIFIED_MEMORY,
     ),
     Metric("power_w", lambda lib, gpu: {"power_w": _power(lib, gpu)}, ("power_w",)),
     Metric(
@@ -194,7 +199,7 @@ METRICS = (
         "fan_pct",
         lambda lib, gpu: {"fan_pct": _fan(lib, gpu)},
         ("fan_pct",),
-        "no fan that the driver can see: passively cooled, or a laptop",
+        NO_FAN,
     ),
     Metric(
         "throttle_reasons",

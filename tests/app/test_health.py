@@ -14,7 +14,7 @@ from app.health import (
 )
 from app.settings import Thresholds
 from app.views import GpuStatus, Level, MachineStatus
-from collectors.gpu import GpuReading
+from collectors.gpu_reading import GpuReading
 from collectors.training import Liveness, TrainingReading
 
 

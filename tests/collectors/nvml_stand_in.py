@@ -51,6 +51,8 @@ def healthy_answers() -> dict[str, Any]:
         "nvmlDeviceGetFanSpeed": 41,
         "nvmlDeviceGetCurrentClocksEventReasons": 0x1,
         "nvmlDeviceGetFieldValues": [recovery(0)],
+        "nvmlDeviceGetComputeRunningProcesses_v3": [],
+        "nvmlDeviceGetGraphicsRunningProcesses_v3": [],
     }
 
 

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.gpu import GpuReading, NvmlSession
+from collectors.gpu import NvmlSession
+from collectors.gpu_reading import GpuReading
 from collectors.nvml import ImpossibleError, throttle_words
 from tests.collectors.nvml_stand_in import GIB, Card, Clock, NvmlStandIn, recovery
 
@@ -76,6 +77,7 @@ class TestHealthyCard:
             power_w=341.5,
             power_limit_w=450,
             fan_pct=41,
+            processes=(),
         )
 
     def test_driver_version_is_told(self, session: NvmlSession) -> None:

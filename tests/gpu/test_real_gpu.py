@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from collectors.gpu import GpuReading, GpusReading, NvmlSession
+from collectors.gpu import NvmlSession
+from collectors.gpu_reading import GpuReading, GpusReading
 
 pytestmark = pytest.mark.gpu
 
