@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import socket
 import sys
+import time
 import tomllib
 from collections.abc import Sequence
 from typing import Any
@@ -24,6 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         settings = load_settings(_flags(arguments))
+        if arguments.command == "check":
+            return _check(settings)
         _check_address(settings)
     except SettingsError as error:
         print(f"control room: {error}", file=sys.stderr)
@@ -36,6 +39,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"Open http://{settings.host}:{settings.port}  (Ctrl-C stops it)", flush=True)
     create_app(settings).run(config=server_config(settings))
     return 0
+
+
+def _check(settings: Settings) -> int:
+    """Print what trying each source brought; 1 when one of them is to be mended."""
+    from app.check import SIGNS, check
+
+    worst = 0
+    for finding in check(settings, time.time()):
+        print(finding, flush=True)
+        worst |= finding.verdict == "wrong"
+    print(f"\n{SIGNS['ok']} works   {SIGNS['note']} nothing there   {SIGNS['wrong']} to be mended")
+    return worst
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -51,6 +66,14 @@ def _parser() -> argparse.ArgumentParser:
             "Flags win over the environment, and the environment over the file.\n\n"
             f"settings and their defaults:\n{names}"
         ),
+    )
+    parser.add_argument(
+        "command",
+        nargs="?",
+        choices=("serve", "check"),
+        default="serve",
+        help="serve the pages (the default), or try every configured source once and say what "
+        "works and what to mend",
     )
     parser.add_argument("--run-dir", metavar="DIR", help="the run directory to watch")
     parser.add_argument("--host", metavar="ADDRESS", help="the address to serve on")

@@ -9,22 +9,28 @@ from pathlib import Path
 from typing import Any
 
 from app.assemble_evals import eval_status
+from app.assemble_jobs import job_queues, pending
+from app.assemble_machines import (
+    MachineSamples,
+    gpu_summary,
+    host_summary,
+    machine_views,
+    pct,
+    ram_of,
+    troubles_of,
+)
 from app.health import (
     gap_status,
-    gpu_level,
     health_lights,
     machine_issues,
-    usage_level,
     worst,
 )
 from app.history import HistoryReading
 from app.lengths import bin_label, bin_of
+from app.machine_history import QueueTrends, with_trend
 from app.settings import Settings
 from app.views import (
     EvalStatus,
-    GpuStatus,
-    GpuSummary,
-    HostSummary,
     Level,
     LivenessStatus,
     LiveStatus,
@@ -33,14 +39,11 @@ from app.views import (
     Preview,
     PreviewStatus,
     Queues,
-    RamStatus,
     Rate,
     SystemStatus,
     Views,
 )
 from collectors.evals import EvalsReading
-from collectors.gpu_reading import GpuReading, GpusReading
-from collectors.host import HostReading
 from collectors.previews import PreviewsReading
 from collectors.queues import QueuesReading
 from collectors.sampler import Sample
@@ -49,10 +52,6 @@ from collectors.training import TrainingReading
 from control_room.history.recent import GroupRate
 from control_room.records import PreviewRecord
 
-# A source that is asked and does not answer for this many of its intervals (at least
-# MIN_PATIENCE_S) is said to be silent.
-PATIENCE_INTERVALS = 5
-MIN_PATIENCE_S = 5.0
 LOSS_POINTS = 40  # of the loss curve in the live view
 
 
@@ -62,12 +61,12 @@ class Samples:
 
     training: Sample[TrainingReading] = field(default_factory=Sample)
     previews: Sample[PreviewsReading] = field(default_factory=Sample)
-    gpu: Sample[GpusReading] = field(default_factory=Sample)
-    host: Sample[HostReading] = field(default_factory=Sample)
     queues: Sample[QueuesReading] = field(default_factory=Sample)
     evals: Sample[EvalsReading] = field(default_factory=Sample)
     snapshots: Sample[SnapshotsReading] = field(default_factory=Sample)
     history: Sample[HistoryReading] = field(default_factory=Sample)
+    machine_history: Sample[QueueTrends] = field(default_factory=Sample)
+    machines: Mapping[str, MachineSamples] = field(default_factory=dict)  # by name
 
 
 def assemble(samples: Samples, settings: Settings, *, now: float, version: int) -> Views:
@@ -75,7 +74,7 @@ def assemble(samples: Samples, settings: Settings, *, now: float, version: int) 
     run_dir = settings.run_dir
     training = samples.training.reading
     run_id = run_dir.name if training is None else training.run_id
-    machines = (_machine(samples, settings, now),)
+    machines = machine_views(samples.machines, settings, now)
     return Views(
         version=version,
         live=_live(samples, settings, run_id, run_dir, machines, now),
@@ -99,16 +98,16 @@ def _live(
         *((light.level, light.text) for light in lights if light.level in ("warning", "critical")),
         *machine_issues(machines),
     ]
-    troubles = _troubles(samples.training, settings.intervals.training_s, "training state", now)
+    troubles = troubles_of(samples.training, settings.intervals.training_s, "training state", now)
     common: dict[str, Any] = {
         "run_id": run_id,
         "run_dir": str(run_dir),
         "machines": machines,
         "health_lights": lights,
         "health_issues": tuple(text for _, text in issues),
-        "gpu_4090": _gpu_summary(machines, "training"),
-        "gpu_3090": _gpu_summary(machines, "inference"),
-        "ram": _ram(machines),
+        "gpu_4090": gpu_summary(machines, "training"),
+        "gpu_3090": gpu_summary(machines, "inference"),
+        "ram": ram_of(machines),
         "latest_snapshot_date": _latest_snapshot_date(samples),
         "health": _health([*(light.level for light in lights), *(level for level, _ in issues)]),
         "timestamp": _utc(now),
@@ -126,7 +125,7 @@ def _live(
             reason=liveness.reason,
         ),
         gap_status=gap_status(reading.val_train_gap, settings.thresholds),
-        progress_pct=_pct(reading.current_step, reading.total_steps),
+        progress_pct=pct(reading.current_step, reading.total_steps),
         loss_history=_thinned(reading.recent_losses),
         eta_current_file=reading.eta_current_file_s,
         eta_overall=reading.eta_overall_s,
@@ -150,7 +149,7 @@ _SAME_IN_BOTH = tuple(
 
 def _preview(samples: Samples, settings: Settings, run_id: str, now: float) -> PreviewStatus:
     sample = samples.previews
-    troubles = _troubles(sample, settings.intervals.previews_s, "preview log", now)
+    troubles = troubles_of(sample, settings.intervals.previews_s, "preview log", now)
     reading = sample.reading
     history_problems = _history_problems(samples.history)
     if reading is None:
@@ -162,6 +161,7 @@ def _preview(samples: Samples, settings: Settings, run_id: str, now: float) -> P
         )
     summary = reading.summary
     latest = summary.latest
+    queues = job_queues(samples.queues.reading, samples.machines)
     return PreviewStatus(
         run_id=run_id,
         latest_preview=None if latest is None else preview_view(latest),
@@ -174,6 +174,10 @@ def _preview(samples: Samples, settings: Settings, run_id: str, now: float) -> P
         source_stats=_rates(summary.by_source),
         domain_stats=_rates(summary.by_pattern),
         em_trend=summary.em_trend,
+        pending_jobs=pending(queues, "preview"),
+        last_job_latency_ms=next(
+            (each.last_latency_ms for each in queues if each.kind == "preview"), None
+        ),
         pattern_heatmap=_heatmap(summary.by_pattern_and_length, settings.heatmap.bin_edges),
         age_s=None if latest is None or latest.ts is None else now - latest.ts.timestamp(),
         problems=(*troubles, *reading.problems),
@@ -197,34 +201,28 @@ def _system(
     now: float,
 ) -> SystemStatus:
     sample = samples.queues
-    troubles = _troubles(sample, settings.intervals.queues_s, "data queue", now)
+    troubles = troubles_of(sample, settings.intervals.queues_s, "data queue", now)
     reading = sample.reading
-    old: dict[str, Any] = {
-        "system_4090": _host_summary(machines, "training"),
-        "system_3090": _host_summary(machines, "inference"),
-    }
-    if reading is None:
-        return SystemStatus(
-            run_id=run_id,
-            machines=machines,
-            **old,
-            queues=Queues(),
-            problems=troubles,
-            timestamp=_utc(now),
-        )
+    trends = samples.machine_history.reading or QueueTrends()
+    queues = tuple(with_trend(each, trends) for each in job_queues(reading, samples.machines))
     return SystemStatus(
         run_id=run_id,
         machines=machines,
-        **old,
+        system_4090=host_summary(machines, "training"),
+        system_3090=host_summary(machines, "inference"),
         queues=Queues(
-            training_queue_high=reading.high,
-            training_queue_normal=reading.normal,
-            training_queue_low=reading.low,
+            preview_jobs_pending=pending(queues, "preview"),
+            eval_jobs_pending=pending(queues, "eval"),
+            data_gen_jobs_pending=pending(queues, "data_gen"),
+            training_queue_high=pending(queues, "training_high"),
+            training_queue_normal=pending(queues, "training_normal"),
+            training_queue_low=pending(queues, "training_low"),
         ),
-        processing_files=reading.processing_files,
-        next_files=reading.next_files,
+        job_queues=queues,
+        processing_files=() if reading is None else reading.processing_files,
+        next_files=() if reading is None else reading.next_files,
         queue_age_s=sample.age_s(now),
-        problems=(*troubles, *((reading.problem,) if reading.problem else ())),
+        problems=(*troubles, *((reading.problem,) if reading and reading.problem else ())),
         timestamp=_utc(now),
     )
 
@@ -237,40 +235,10 @@ def _evals(samples: Samples, settings: Settings, run_id: str, now: float) -> Eva
         settings.thresholds,
         run_id=run_id,
         troubles=(
-            *_troubles(samples.evals, settings.intervals.evals_s, "eval log", now),
-            *_troubles(samples.snapshots, settings.intervals.evals_s, "retention index", now),
+            *troubles_of(samples.evals, settings.intervals.evals_s, "eval log", now),
+            *troubles_of(samples.snapshots, settings.intervals.evals_s, "retention index", now),
         ),
         now=now,
-    )
-
-
-def _first(machines: Sequence[MachineStatus], role: str) -> MachineStatus | None:
-    return next((machine for machine in machines if machine.role == role), None)
-
-
-def _gpu_summary(machines: Sequence[MachineStatus], role: str) -> GpuSummary:
-    machine = _first(machines, role)
-    if machine is None or not machine.gpus:
-        return GpuSummary(online=machine is not None and machine.online)
-    gpu = machine.gpus[0]
-    same = {name: getattr(gpu, name) for name in GpuSummary.model_fields if hasattr(gpu, name)}
-    return GpuSummary(online=machine.online, **same)
-
-
-def _host_summary(machines: Sequence[MachineStatus], role: str) -> HostSummary:
-    machine = _first(machines, role)
-    if machine is None:
-        return HostSummary()
-    same = {n: getattr(machine, n) for n in HostSummary.model_fields if hasattr(machine, n)}
-    return HostSummary(ram_gb=machine.ram_used_gb, **same)
-
-
-def _ram(machines: Sequence[MachineStatus]) -> RamStatus:
-    machine = _first(machines, "training")
-    if machine is None:
-        return RamStatus()
-    return RamStatus(
-        used_gb=machine.ram_used_gb, total_gb=machine.ram_total_gb, pct=machine.ram_pct
     )
 
 
@@ -310,70 +278,6 @@ def _thinned(points: Sequence[tuple[int, float]]) -> tuple[tuple[int, float], ..
     return tuple((step, float(f"{loss:.5g}")) for step, loss in points[::-1][::every][::-1])
 
 
-def _machine(samples: Samples, settings: Settings, now: float) -> MachineStatus:
-    """This machine, from what NVML and psutil told last."""
-    host, gpus = samples.host.reading, samples.gpu.reading
-    troubles = (
-        *_troubles(samples.gpu, settings.intervals.gpu_s, "GPU", now),
-        *_troubles(samples.host, settings.intervals.host_s, "host", now),
-    )
-    name = settings.machine_name or (host.hostname if host else "this machine")
-    gpu_views = tuple(_gpu(gpu, settings) for gpu in gpus.gpus) if gpus else ()
-    common: dict[str, Any] = {
-        "name": name,
-        "role": "training",
-        "online": True,
-        "gpus": gpu_views,
-        "gpu_message": None if gpus is None else gpus.message,
-        "gpu_age_s": samples.gpu.age_s(now),
-    }
-    if host is None:
-        return MachineStatus(**common, problems=troubles)
-    ram_pct = _pct(host.ram_used_gb, host.ram_total_gb)
-    disk_pct = _pct(host.disk_used_gb, host.disk_total_gb)
-    return MachineStatus(
-        **common,
-        cpu_pct=host.cpu_pct,
-        cpu_count=host.cpu_count,
-        load_1m=host.load_1m,
-        ram_used_gb=host.ram_used_gb,
-        ram_total_gb=host.ram_total_gb,
-        ram_pct=ram_pct,
-        ram_level=usage_level(ram_pct, settings.thresholds.ram_warning_pct),
-        swap_used_gb=host.swap_used_gb,
-        swap_total_gb=host.swap_total_gb,
-        disk_path=str(host.disk_path),
-        disk_used_gb=host.disk_used_gb,
-        disk_total_gb=host.disk_total_gb,
-        disk_pct=disk_pct,
-        disk_level=usage_level(disk_pct, settings.thresholds.disk_warning_pct),
-        uptime_s=host.uptime_s,
-        host_age_s=samples.host.age_s(now),
-        problems=(*troubles, *((host.problem,) if host.problem else ())),
-    )
-
-
-def _gpu(gpu: GpuReading, settings: Settings) -> GpuStatus:
-    return GpuStatus(
-        uuid=gpu.uuid,
-        index=gpu.index,
-        name=gpu.name,
-        temp_c=gpu.temp_c,
-        temp_limit_c=gpu.temp_slowdown_c,
-        util_pct=gpu.util_pct,
-        vram_used_gb=gpu.vram_used_gb,
-        vram_total_gb=gpu.vram_total_gb,
-        vram_pct=_pct(gpu.vram_used_gb, gpu.vram_total_gb),
-        power_w=gpu.power_w,
-        power_limit_w=gpu.power_limit_w,
-        fan_pct=gpu.fan_pct,
-        throttle_reasons=gpu.throttle_reasons,
-        level=gpu_level(gpu, settings.thresholds),
-        problem=gpu.problem,
-        notes=dict(gpu.notes),
-    )
-
-
 def preview_view(record: PreviewRecord) -> Preview:
     """A logged record as the pages and the API show it."""
     values = {name: getattr(record, name) for name in Preview.model_fields}
@@ -387,20 +291,8 @@ def _rates(groups: Mapping[str, GroupRate]) -> dict[str, Rate]:
     return {name: Rate(em=group.em, count=group.count) for name, group in groups.items()}
 
 
-def _troubles(sample: Sample[Any], interval_s: float, what: str, now: float) -> tuple[str, ...]:
-    patience_s = max(MIN_PATIENCE_S, PATIENCE_INTERVALS * interval_s)
-    trouble = sample.trouble(now, patience_s=patience_s)
-    return () if trouble is None else (f"{what}: {trouble}",)
-
-
 def _health(levels: Sequence[Level]) -> str | None:
     return {"ok": "healthy", "warning": "warning", "critical": "critical"}.get(worst(levels))
-
-
-def _pct(used: float | None, total: float | None) -> float | None:
-    if used is None or not total:
-        return None
-    return 100 * used / total
 
 
 def _utc(epoch_s: float) -> datetime:

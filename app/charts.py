@@ -88,10 +88,10 @@ def heatmap(cells: Sequence[HeatmapCell], edges: Sequence[int], limits: HeatmapL
                 }
             )
             if rate.count:
-                said = f"<b>{_safe(pattern)}</b>, {label} tokens<br>{_said(rate)}"
+                said = f"<b>{safe(pattern)}</b>, {label} tokens<br>{_said(rate)}"
                 targets.append((x, y, [pattern, low], said))
                 rows.append({"pattern": pattern, "length": label, **_rate_row(rate)})
-    figure = _figure(
+    figure = figure_of(
         [
             {
                 "type": "scatter",
@@ -125,7 +125,7 @@ def heatmap(cells: Sequence[HeatmapCell], edges: Sequence[int], limits: HeatmapL
             **_FIXED,
             "range": [-0.5, len(patterns) - 0.5],
             "tickvals": list(range(len(patterns))),
-            "ticktext": [_safe(_shortened(pattern)) for pattern in patterns],
+            "ticktext": [safe(_shortened(pattern)) for pattern in patterns],
         },
     )
     worst = min(rows, key=lambda row: row["em"], default=None)
@@ -148,7 +148,7 @@ def em_over_steps(points: Sequence[StepRate]) -> Chart:
             {
                 "type": "scatter",
                 "mode": "lines+markers",
-                "name": _safe(group),
+                "name": safe(group),
                 "x": [(point.first_step + point.last_step) / 2 for point in own],
                 **_rates([point.rate for point in own]),
                 "customdata": [
@@ -158,8 +158,8 @@ def em_over_steps(points: Sequence[StepRate]) -> Chart:
                     "steps %{customdata[0]:,}-%{customdata[1]:,}<br>%{y:.0%} of %{customdata[2]:,} "
                     "(%{customdata[3]:.0%}-%{customdata[4]:.0%})"
                 ),
-                "line": {"color": _pick(PALETTE, place), "dash": _pick(DASHES, place), "width": 2},
-                "marker": {"symbol": _pick(SYMBOLS, place), "size": 6},
+                "line": {"color": pick(PALETTE, place), "dash": pick(DASHES, place), "width": 2},
+                "marker": {"symbol": pick(SYMBOLS, place), "size": 6},
             }
         )
     rows = [
@@ -171,14 +171,14 @@ def em_over_steps(points: Sequence[StepRate]) -> Chart:
         }
         for point in points
     ]
-    figure = _figure(traces, xaxis={"title": {"text": "Step"}}, yaxis=_EM_AXIS)
+    figure = figure_of(traces, xaxis={"title": {"text": "Step"}}, yaxis=_EM_AXIS)
     latest = ", ".join(f"{group} {100 * _last(points, group):.0f} %" for group in groups)
     return Chart(figure, f"Exact match over steps with 95 % intervals; latest: {latest}.", rows)
 
 
 def failure_shares(shares: Sequence[FailureShare]) -> Chart:
     """How the failures divide among the modes."""
-    figure = _figure(
+    figure = figure_of(
         [
             {
                 "type": "bar",
@@ -222,9 +222,9 @@ def failures_over_steps(shares: Sequence[FailureShare]) -> Chart:
                     "%{customdata[2]:,} of %{customdata[3]:,} (%{y:.0%})"
                 ),
                 "marker": {
-                    "color": _pick(PALETTE, place),
+                    "color": pick(PALETTE, place),
                     "pattern": {
-                        "shape": _pick(HATCHES, place),
+                        "shape": pick(HATCHES, place),
                         "fillmode": "overlay",
                         "fgcolor": "rgba(255,255,255,0.6)",
                         "solidity": 0.2,
@@ -232,7 +232,7 @@ def failures_over_steps(shares: Sequence[FailureShare]) -> Chart:
                 },
             }
         )
-    figure = _figure(
+    figure = figure_of(
         traces,
         barmode="stack",
         xaxis={"title": {"text": "Step"}},
@@ -253,7 +253,7 @@ def em_by_bin(bins: Sequence[BinRate], *, axis: str, unit_digits: int = 0) -> Ch
         else f"{each.low:.{unit_digits}f}-{each.high:.{unit_digits}f}"
         for each in bins
     ]
-    figure = _figure(
+    figure = figure_of(
         [
             {
                 "type": "bar",
@@ -326,7 +326,7 @@ def throughput(points: Sequence[ThroughputPoint], settings: Sequence[ThroughputS
                 "yanchor": "bottom",
             }
         )
-    figure = _figure(
+    figure = figure_of(
         traces,
         shapes=shapes,
         annotations=annotations,
@@ -359,8 +359,8 @@ def _few_settings(
         own = [point for point in points if (point.batch_size, point.sequence_length) == pair]
         if own:
             marker = {
-                "color": _pick(PALETTE, lengths.index(setting.sequence_length)),
-                "symbol": _pick(SYMBOLS, batches.index(setting.batch_size)),
+                "color": pick(PALETTE, lengths.index(setting.sequence_length)),
+                "symbol": pick(SYMBOLS, batches.index(setting.batch_size)),
                 "size": 7,
                 "opacity": 0.7,
             }
@@ -417,7 +417,8 @@ _FIXED = {"fixedrange": True, "showgrid": False, "zeroline": False, "automargin"
 _EM_AXIS = {"tickformat": ".0%", "range": [0, 1.02], "title": {"text": "Exact match"}}
 
 
-def _figure(traces: list[Figure], *, height: int = 320, **layout: Any) -> Figure:
+def figure_of(traces: list[Figure], *, height: int = 320, **layout: Any) -> Figure:
+    """Traces in the house layout."""
     common = {
         "height": height,
         "margin": {"l": 10, "r": 10, "t": 30, "b": 10},
@@ -515,10 +516,10 @@ def _last(points: Sequence[StepRate], group: str) -> float:
 
 
 def _mode(mode: str) -> str:
-    return _safe(mode.replace("_", " "))
+    return safe(mode.replace("_", " "))
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
     """As Plotly shows it: it takes some HTML, and names come from logs."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
@@ -531,5 +532,5 @@ def _known_first(value: int | None) -> tuple[bool, int]:
     return value is None, value or 0
 
 
-def _pick(choices: Sequence[str], place: int) -> str:
+def pick(choices: Sequence[str], place: int) -> str:
     return choices[place % len(choices)]

@@ -13,6 +13,8 @@ from collectors.training import TrainingReading
 
 GapStatus = Literal["good", "warning", "overfitting"]
 
+NOT_READ_YET = "Not read yet."
+
 _SEVERITY: dict[Level, int] = {"unknown": 0, "ok": 0, "warning": 1, "critical": 2}
 
 
@@ -57,8 +59,13 @@ def gap_status(gap: float | None, thresholds: Thresholds) -> GapStatus | None:
 
 
 def machine_issues(machines: Sequence[MachineStatus]) -> list[tuple[Level, str]]:
-    """Memories and disks that fill up: what ends a run that is healthy in itself."""
-    return [
+    """What ends a run that is healthy in itself: a full memory or disk, a machine that is gone."""
+    gone: list[tuple[Level, str]] = [
+        ("warning", f"{machine.name} does not answer")
+        for machine in machines
+        if not machine.online and machine.message != NOT_READ_YET
+    ]
+    return gone + [
         (level, f"{machine.name}: {what} {pct:.0f} % full")
         for machine in machines
         for what, level, pct in (

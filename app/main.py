@@ -19,6 +19,7 @@ ICONS = {
     "previews": ":material/table_rows:",
     "analytics": ":material/analytics:",
     "sql": ":material/database:",
+    "system": ":material/memory:",
 }
 
 

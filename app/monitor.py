@@ -10,17 +10,12 @@ from typing import Any
 
 from app.assemble import Samples, assemble
 from app.history import RunHistory
+from app.machine_history import MachineHistory
 from app.ready import Ready, new_boot_id, ready_views
 from app.settings import Settings
+from app.sources import samples_of, sources
 from app.views import Views
-from collectors.evals import EvalWatch
-from collectors.gpu import NvmlSession
-from collectors.host import HostWatch
-from collectors.previews import PreviewWatch
-from collectors.queues import read_queues
-from collectors.sampler import Sample, Sampler, Source
-from collectors.snapshots import SnapshotWatch
-from collectors.training import LivenessPolicy, TrainingWatch
+from collectors.sampler import Sample, Sampler
 from control_room.history.patterns import PatternRules
 from control_room.rundir import RunDir
 
@@ -39,7 +34,14 @@ class Monitor:
         self.history = RunHistory(
             RunDir(settings.run_dir), memory_limit_mb=settings.history.memory_limit_mb, rules=rules
         )
-        self._sampler = Sampler(_sources(settings, self.history, rules), on_sample=self._sampled)
+        run = RunDir(settings.run_dir)
+        self.machine_history = MachineHistory(run.cache, ready=(run.path / "logs").is_dir)
+        self._sampler = Sampler(
+            sources(
+                settings, rules, self.history, self.machine_history, lambda: self._views.system
+            ),
+            on_sample=self._sampled,
+        )
         self._new_sample = threading.Event()
         self._stopping = threading.Event()
         self._changed = threading.Condition()
@@ -106,42 +108,9 @@ class Monitor:
                 log.exception("the views of this tick could not be built")
 
     def _tick(self) -> None:
-        samples: dict[str, Any] = dict(self._sampler.samples())
-        views = assemble(
-            Samples(**samples), self.settings, now=time.time(), version=self._views.version + 1
-        )
+        samples = samples_of(self._sampler.samples(), self.settings)
+        views = assemble(samples, self.settings, now=time.time(), version=self._views.version + 1)
         ready = ready_views(views, self._boot_id)
         with self._changed:
             self._views, self._ready, self._ticked_at = views, ready, time.monotonic()
             self._changed.notify_all()
-
-
-def _sources(settings: Settings, history: RunHistory, rules: PatternRules) -> list[Source[Any]]:
-    run = RunDir(settings.run_dir)
-    intervals, liveness, thresholds = settings.intervals, settings.liveness, settings.thresholds
-    training = TrainingWatch(
-        run,
-        LivenessPolicy(
-            slowest_interval_factor=liveness.slowest_interval_factor,
-            min_s=liveness.min_s,
-            saving_s=liveness.saving_s,
-            evaluating_s=liveness.evaluating_s,
-            previewing_s=liveness.previewing_s,
-        ),
-        degraded_ratio=thresholds.throughput_degraded_ratio,
-        excellent_ratio=thresholds.throughput_excellent_ratio,
-    )
-    previews = PreviewWatch(run, rules)
-    evals, snapshots = EvalWatch(run), SnapshotWatch(run)
-    nvml = NvmlSession()
-    host = HostWatch(run.path)
-    return [
-        Source("training", intervals.training_s, lambda: training.read(time.time())),
-        Source("previews", intervals.previews_s, previews.read),
-        Source("gpu", intervals.gpu_s, nvml.read, nvml.close),
-        Source("host", intervals.host_s, host.read),
-        Source("queues", intervals.queues_s, lambda: read_queues(run)),
-        Source("evals", intervals.evals_s, evals.read),
-        Source("snapshots", intervals.evals_s, snapshots.read),
-        Source("history", settings.history.refresh_s, history.refresh, history.close),
-    ]

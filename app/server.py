@@ -22,6 +22,7 @@ from app.current import serving
 from app.monitor import Monitor
 from app.nodelay import answer_at_once
 from app.settings import Settings, load_settings
+from app.sources import hush_libraries
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "app" / "main.py"
@@ -35,6 +36,7 @@ def create_app(settings: Settings) -> st.App:
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
     )
+    hush_libraries()
     monitor = Monitor(settings)
 
     @asynccontextmanager

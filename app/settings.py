@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import socket
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from collectors.ssh_reading import SshTarget
 from control_room.history.patterns import PatternRule
 
 ENV_PREFIX = "CONTROL_ROOM_"
@@ -48,6 +50,8 @@ class Intervals(_Section):
     host_s: Seconds = 5.0
     queues_s: Seconds = 5.0
     evals_s: Seconds = 2.0
+    machines_s: Seconds = 5.0  # those that are reached over SSH or HTTP
+    machine_timeout_s: Seconds = 5.0  # of each step on the way to one
     live_zone_s: ZoneSeconds = 1.0
     hardware_zone_s: ZoneSeconds = 2.0
     preview_zone_s: ZoneSeconds = 3.0
@@ -137,6 +141,62 @@ class History(_Section):
     patterns: tuple[Pattern, ...] = ()
 
 
+class Ssh(_Section):
+    """How a machine is reached over SSH; what is not set comes from ``config_file``."""
+
+    host: Annotated[str, Field(min_length=1)]  # a name, an address, or an alias of config_file
+    user: str | None = None
+    port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    key_file: Path | None = None
+    config_file: Path = Path("~/.ssh/config")
+    known_hosts_file: Path | None = None
+    verify_host_key: bool = True
+    disk: str = "/"  # the directory whose disk is watched there
+
+    def target(self, timeout_s: float) -> SshTarget:
+        """Where to connect to, with ``timeout_s`` for each step."""
+        return SshTarget(**self.model_dump(exclude={"disk"}), timeout_s=timeout_s)
+
+
+class Http(_Section):
+    """How a machine's inference server is reached. Keys stand in a file or in the environment."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^/\s]+")]  # without /v1
+    api: Literal["auto", "native", "openai"] = "auto"
+    api_key_file: Path | None = None
+    api_key_env: str | None = None
+
+    @model_validator(mode="after")
+    def _one_key(self) -> Self:
+        if self.api_key_file is not None and self.api_key_env is not None:
+            raise ValueError("set api_key_file or api_key_env, not both")
+        return self
+
+    def key(self) -> str | None:
+        """The key as it is now. Raises OSError when its file cannot be read."""
+        if self.api_key_file is not None:
+            return self.api_key_file.expanduser().read_text(encoding="utf-8").strip()
+        return None if self.api_key_env is None else os.environ.get(self.api_key_env)
+
+
+class Machine(_Section):
+    """A machine to watch: this one (``local``), or one reached over SSH, HTTP or both."""
+
+    name: Annotated[str, Field(min_length=1, max_length=60)]
+    role: Literal["training", "inference"]
+    local: bool = False
+    ssh: Ssh | None = None
+    http: Http | None = None
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if not self.local and self.ssh is None and self.http is None:
+            raise ValueError("say how it is reached: local = true, ssh = {...} or http = {...}")
+        if self.local and self.ssh is not None:
+            raise ValueError("a machine is local or reached over SSH, not both")
+        return self
+
+
 class Settings(BaseSettings):
     """What the app may be told. Frozen; made once at the start and handed down."""
 
@@ -154,6 +214,22 @@ class Settings(BaseSettings):
     thresholds: Thresholds = Thresholds()
     heatmap: Heatmap = Heatmap()
     history: History = History()
+    machines: tuple[Machine, ...] = ()  # none: this machine alone, training
+
+    @model_validator(mode="after")
+    def _told_apart(self) -> Self:
+        names = [machine.name for machine in self.machines]
+        if len(set(names)) != len(names):
+            raise ValueError(f"machines: two have the same name: {names}")
+        if sum(machine.local for machine in self.machines) > 1:
+            raise ValueError("machines: only one can be local")
+        return self
+
+    @property
+    def watched_machines(self) -> tuple[Machine, ...]:
+        """The machines that are set, else this one."""
+        own = self.machine_name or socket.gethostname()
+        return self.machines or (Machine(name=own, role="training", local=True),)
 
     @classmethod
     def settings_customise_sources(

@@ -49,6 +49,23 @@ class RamStatus(_View):
     pct: Measured | None = None
 
 
+class GpuProcessStatus(_View):
+    """A process that uses a GPU."""
+
+    pid: int
+    name: str | None = None
+    vram_used_gb: Measured | None = None
+
+
+class MigInstanceStatus(_View):
+    """A part of a GPU that MIG splits."""
+
+    uuid: str
+    name: str
+    vram_used_gb: Measured | None = None
+    vram_total_gb: Measured | None = None
+
+
 class GpuStatus(_View):
     """One GPU. ``notes`` says, by field, why a value is None where that is known."""
 
@@ -65,9 +82,27 @@ class GpuStatus(_View):
     power_limit_w: Measured | None = None
     fan_pct: Measured | None = None
     throttle_reasons: tuple[str, ...] = ()
+    mig_instances: tuple[MigInstanceStatus, ...] = ()
+    processes: tuple[GpuProcessStatus, ...] | None = None  # the biggest; None: not told
     level: Level = "ok"
     problem: str | None = None
     notes: dict[str, str] = {}
+
+
+class ServerStatus(_View):
+    """A machine's inference server."""
+
+    url: str
+    online: bool
+    message: str | None = None  # why it is not, and what to do
+    api: str | None = None  # "native" (the specification's) or "openai"
+    server: str | None = None
+    active_model: str | None = None
+    requests_running: Measured | None = None
+    requests_waiting: Measured | None = None
+    tokens_per_sec: Measured | None = None
+    kv_cache_pct: Measured | None = None
+    age_s: Measured | None = None
 
 
 class MachineStatus(_View):
@@ -76,9 +111,14 @@ class MachineStatus(_View):
     name: str
     role: Literal["training", "inference"]
     online: bool
+    reached_by: tuple[Literal["local", "ssh", "http"], ...] = ()
+    message: str | None = None  # why it is not online, and what to do
+    last_seen_s: Measured | None = None  # since it answered last
     gpus: tuple[GpuStatus, ...] = ()
     gpu_message: str | None = None  # why there are no GPUs to show, and what to do
     gpu_age_s: Measured | None = None
+    power_profile: str | None = None
+    server: ServerStatus | None = None
     cpu_pct: Measured | None = None
     cpu_count: Measured | None = None
     load_1m: Measured | None = None
@@ -200,6 +240,18 @@ class Queues(_View):
     training_queue_low: int | None = None
 
 
+class JobQueueStatus(_View):
+    """Jobs of one kind, and the machine whose server told it. None: not told."""
+
+    kind: str  # preview, eval, data_gen, training, training_high, ...
+    machine: str | None = None
+    pending: int | None = None
+    running: int | None = None
+    failed: int | None = None
+    last_latency_ms: Measured | None = None
+    pending_history: tuple[Measured, ...] = ()  # means of the last 60 minutes, oldest first
+
+
 class SystemStatus(_View):
     """Machines and job queues."""
 
@@ -208,6 +260,7 @@ class SystemStatus(_View):
     system_4090: HostSummary | None = _old("The first training machine; use machines.")
     system_3090: HostSummary | None = _old("The first inference machine; use machines.")
     queues: Queues
+    job_queues: tuple[JobQueueStatus, ...] = ()
     processing_files: tuple[str, ...] = ()
     next_files: tuple[str, ...] = ()
     queue_age_s: Measured | None = None

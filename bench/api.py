@@ -11,15 +11,15 @@ import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Page, sync_playwright
 
-from app.assemble import Samples, assemble
+from app.assemble import assemble
 from app.monitor import Monitor
 from app.ready import ready_views
 from app.settings import load_settings
+from app.sources import samples_of
 from bench.history import write_logs
 from bench.rows import Row, at_least, at_most
 from bench.serving import busy_trainer, chromium, served_app
@@ -101,10 +101,10 @@ def _building() -> Row:
         monitor = Monitor(settings)
         monitor.start()
         time.sleep(3)
-        samples: dict[str, Any] = dict(monitor.sources)
+        samples = samples_of(monitor.sources, settings)
 
         def build() -> object:
-            views = assemble(Samples(**samples), settings, now=time.time(), version=1)
+            views = assemble(samples, settings, now=time.time(), version=1)
             return ready_views(views, "bench")
 
         row = at_most("building all views, and their bytes", _median(build, 200), "ms", 3)

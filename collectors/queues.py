@@ -22,6 +22,7 @@ class QueuesReading:
     normal: int | None
     low: int | None
     processing: int | None
+    failed: int | None
     processing_files: tuple[str, ...]  # names, oldest first
     next_files: tuple[str, ...]  # the next few to be taken, in the order high, normal, low
     pending_bytes: int | None  # of the files that wait
@@ -45,14 +46,15 @@ def read_queues(run: RunDir) -> QueuesReading:
     Of a directory with more than MAX_FILES_ASKED files only the count is told.
     """
     waiting = [_read(run.queue(priority)) for priority in QUEUE_PRIORITIES]
-    processing = _read(run.queue("processing"))
+    processing, failed = _read(run.queue("processing")), _read(run.queue("failed"))
     high, normal, low = (directory.count for directory in waiting)
-    problems = [each.problem for each in (*waiting, processing) if each.problem is not None]
+    problems = [each.problem for each in (*waiting, processing, failed) if each.problem is not None]
     return QueuesReading(
         high=high,
         normal=normal,
         low=low,
         processing=processing.count,
+        failed=failed.count,
         processing_files=processing.names or (),
         next_files=_next(waiting),
         pending_bytes=_sum_bytes(waiting),

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from collectors import nvidia_smi
 from collectors.gpu_reading import GpuProcess, GpusReading, MigInstance
-from collectors.host import HostReading
 from collectors.patience import Patience
 from collectors.ssh_connection import SshConnection
 from collectors.ssh_probe import (
@@ -26,7 +24,8 @@ from collectors.ssh_probe import (
     prelude,
     request,
 )
-from collectors.ssh_target import SshError, SshState, SshTarget
+from collectors.ssh_reading import SshReading, SshState, SshTarget
+from collectors.ssh_route import SshError
 
 SHARES_EVERY_S = 15.0  # processes and MIG instances: a second and third run of nvidia-smi
 GIVE_UP_AFTER_S = 60.0  # on a connection that lives and does not answer
@@ -38,17 +37,6 @@ _FOR_A_PERSON: frozenset[SshState] = frozenset(
 
 
 _KEY = "ssh"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SshReading:
-    """What one look brought; ``host`` and ``gpus`` are None when ``state`` is not "ok"."""
-
-    state: SshState
-    message: str | None = None  # for a person: what is wrong and what to do
-    host: HostReading | None = None
-    gpus: GpusReading | None = None
-    answered_at: float | None = None  # epoch seconds: when it answered last
 
 
 class SshWatch:

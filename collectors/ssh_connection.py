@@ -16,7 +16,8 @@ from typing import Any
 
 import paramiko
 
-from collectors.ssh_target import Hop, Keys, SshError, SshTarget, route
+from collectors.ssh_reading import SshTarget
+from collectors.ssh_route import Hop, Keys, SshError, route
 
 _MAX_ANSWER_BYTES = 16 * 2**20
 _CHUNK_BYTES = 2**16

@@ -42,6 +42,14 @@ class EvalStatus(TypedDict):
     timestamp: str
 
 
+class GpuProcessStatus(TypedDict):
+    """A process that uses a GPU."""
+
+    pid: int
+    name: str | None
+    vram_used_gb: float | None
+
+
 class GpuStatus(TypedDict):
     """One GPU."""
 
@@ -58,6 +66,8 @@ class GpuStatus(TypedDict):
     power_limit_w: float | None
     fan_pct: float | None
     throttle_reasons: list[str]
+    mig_instances: list[MigInstanceStatus]
+    processes: list[GpuProcessStatus] | None
     level: Literal["ok", "warning", "critical", "unknown"]
     problem: str | None
     notes: dict[str, str]
@@ -126,6 +136,18 @@ class HostSummary(TypedDict):
     disk_pct: float | None
     swap_used_gb: float | None
     swap_total_gb: float | None
+
+
+class JobQueueStatus(TypedDict):
+    """Jobs of one kind, and the machine whose server told it."""
+
+    kind: str
+    machine: str | None
+    pending: int | None
+    running: int | None
+    failed: int | None
+    last_latency_ms: float | None
+    pending_history: list[float]
 
 
 class LiveStatus(TypedDict):
@@ -220,15 +242,46 @@ class LoggedPreview(TypedDict):
     id: str
 
 
+class MachineHistoryView(TypedDict):
+    """The minutes of a machine, oldest first; up to a day is kept."""
+
+    machine: str
+    minutes: list[MachineMinuteView]
+    count: int
+
+
+class MachineMinuteView(TypedDict):
+    """Means of one minute: of the machine (`device` null), or of one of its GPUs (a UUID)."""
+
+    timestamp: str
+    device: str | None
+    name: str
+    online: float
+    temp_max_c: float | None
+    util_pct: float | None
+    temp_c: float | None
+    vram_pct: float | None
+    vram_used_gb: float | None
+    power_w: float | None
+    cpu_pct: float | None
+    ram_pct: float | None
+    disk_pct: float | None
+
+
 class MachineStatus(TypedDict):
     """One machine: its GPUs, its host, and how old what is shown is."""
 
     name: str
     role: Literal["training", "inference"]
     online: bool
+    reached_by: list[Literal["local", "ssh", "http"]]
+    message: str | None
+    last_seen_s: float | None
     gpus: list[GpuStatus]
     gpu_message: str | None
     gpu_age_s: float | None
+    power_profile: str | None
+    server: ServerStatus | None
     cpu_pct: float | None
     cpu_count: float | None
     load_1m: float | None
@@ -255,6 +308,15 @@ class MetricSeries(TypedDict):
     points: list[SeriesPoint]
     total: int
     not_finite: int
+
+
+class MigInstanceStatus(TypedDict):
+    """A part of a GPU that MIG splits."""
+
+    uuid: str
+    name: str
+    vram_used_gb: float | None
+    vram_total_gb: float | None
 
 
 class PatternHeatmap(TypedDict):
@@ -360,6 +422,22 @@ class SeriesPoint(TypedDict):
     value: float
 
 
+class ServerStatus(TypedDict):
+    """A machine's inference server."""
+
+    url: str
+    online: bool
+    message: str | None
+    api: str | None
+    server: str | None
+    active_model: str | None
+    requests_running: float | None
+    requests_waiting: float | None
+    tokens_per_sec: float | None
+    kv_cache_pct: float | None
+    age_s: float | None
+
+
 class SourceHealth(TypedDict):
     """One source of readings."""
 
@@ -389,6 +467,7 @@ class SystemStatus(TypedDict):
     system_4090: HostSummary | None
     system_3090: HostSummary | None
     queues: Queues
+    job_queues: list[JobQueueStatus]
     processing_files: list[str]
     next_files: list[str]
     queue_age_s: float | None

@@ -55,8 +55,8 @@ class RunDir:
     def settings_file(self) -> Path:
         return self.path / "control_room.toml"
 
-    def queue(self, priority: QueuePriority | Literal["processing"]) -> Path:
-        """The directory of data files (``*.jsonl``) that wait at this priority."""
+    def queue(self, priority: QueuePriority | Literal["processing", "failed"]) -> Path:
+        """The directory of data files (``*.jsonl``) that wait at this priority, or no longer do."""
         return self.path / "queue" / priority
 
     def logs(self, kind: LogKind) -> Path:

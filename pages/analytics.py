@@ -10,6 +10,7 @@ import streamlit as st
 
 from app import charts
 from app.cards import kit
+from app.chart_box import chart_box
 from app.charts import Chart, HeatmapLimits
 from app.current import monitor
 from app.filter_bar import filter_bar, length_query
@@ -56,7 +57,7 @@ def body(wanted: PreviewFilter) -> None:
     with st.grid(2, min_column_width=420, gap="small"):
         for name, title, draw, empty in CHARTS:
             with card(name):
-                show(name, title, draw(cursor, wanted), empty)
+                chart_box(f"analytics-{name}", title, draw(cursor, wanted), empty)
 
 
 def card(name: str) -> Any:
@@ -100,8 +101,8 @@ def heatmap(cursor: Cursor, wanted: PreviewFilter) -> None:
         limits.bin_edges,
         HeatmapLimits(limits.green_above, limits.yellow_above, limits.few_samples),
     )
-    clicked = show(
-        "heatmap",
+    clicked = chart_box(
+        "analytics-heatmap",
         "Pattern by length",
         chart,
         "It is drawn from scored previews.",
@@ -119,36 +120,6 @@ def heatmap(cursor: Cursor, wanted: PreviewFilter) -> None:
             query.pop(name, None)
         query |= {"pattern": pattern, **length_query(limits.bin_edges, low)}
         st.switch_page(PREVIEWS, query_params=query)
-
-
-def show(
-    name: str, title: str, chart: Chart, empty: str, *, note: str = "", **selection: Any
-) -> Any:
-    """A chart under its title, with a download of its rows; or what is missing to draw it."""
-    if not chart.rows:
-        st.html(kit.empty(title, "Nothing to show.", empty))
-        return None
-    with st.container(horizontal=True):
-        st.html(kit.card(title))
-        st.download_button(
-            "CSV",
-            chart.csv(),
-            file_name=f"{name}.csv",
-            mime="text/csv",
-            key=f"analytics-{name}-csv",
-            on_click="ignore",
-            type="tertiary",
-            icon=":material/download:",
-        )
-    drawn = st.plotly_chart(
-        chart.figure,
-        key=f"analytics-chart-{name}",
-        alt=chart.description,
-        config={"displaylogo": False, "displayModeBar": False},
-        **selection,
-    )
-    st.html(f'<div class="cr">{kit.note(note or chart.description)}</div>')
-    return drawn
 
 
 def _em_over_steps(cursor: Cursor, wanted: PreviewFilter) -> Chart:

@@ -14,6 +14,7 @@ from app.api.analytics import analytics_routes
 from app.api.history import history_routes
 from app.api.operations import operations_routes
 from app.api.status import status_routes
+from app.api.system import system_routes
 from app.monitor import Monitor
 
 # Everything else on the port belongs to the pages.
@@ -40,7 +41,13 @@ def create_api(monitor: Monitor) -> FastAPI:
     )
     check = _Parameters(api)
     router = APIRouter(dependencies=[Depends(check)])
-    for add_routes in (status_routes, history_routes, analytics_routes, operations_routes):
+    for add_routes in (
+        status_routes,
+        history_routes,
+        analytics_routes,
+        system_routes,
+        operations_routes,
+    ):
         add_routes(router, monitor)
     api.include_router(router)
     return api

@@ -8,7 +8,7 @@ from html import escape
 import streamlit as st
 
 from app.cards import kit
-from app.views import GpuStatus, Level, MachineStatus
+from app.views import GpuStatus, Level, MachineStatus, ServerStatus
 
 TITLE = "Hardware"
 OLD_S = 30.0
@@ -25,16 +25,47 @@ def html(machines: Sequence[MachineStatus]) -> str:
         return kit.empty(
             TITLE, "No machine has been read yet.", "The first reading takes a moment."
         )
-    columns = "".join(f"<div>{_machine(machine)}</div>" for machine in machines)
+    columns = "".join(f"<div>{machine_html(machine)}</div>" for machine in machines)
     return kit.card(TITLE, f'<div class="cr-machines">{columns}</div>')
 
 
-def _machine(machine: MachineStatus) -> str:
-    parts = [kit.heading(f"{machine.name} ({machine.role})")]
+def machine_html(machine: MachineStatus) -> str:
+    """One machine's part of the card."""
+    parts = [
+        f"<h4>{escape(machine.name)} ({machine.role}) {_state(machine)}</h4>",
+        *([] if machine.online else [kit.problems([machine.message or "Not read yet."])]),
+    ]
     parts += [_gpu(gpu, named=len(machine.gpus) > 1) for gpu in machine.gpus]
-    if machine.gpu_message is not None and not machine.gpus:
-        parts.append(kit.note(machine.gpu_message))
-    parts += [
+    if machine.gpu_message is not None and machine.online:
+        if machine.gpus:
+            parts.append(kit.problems([machine.gpu_message]))
+        else:
+            parts.append(kit.note(machine.gpu_message))
+    if machine.power_profile is not None:
+        parts.append(kit.rows([("Power profile", escape(machine.power_profile.capitalize()))]))
+    if machine.server is not None and machine.server.online:
+        parts.append(_server(machine.server))
+    if machine.host_age_s is not None or machine.online:
+        parts += _host(machine)
+    if machine.online:
+        for what, age_s in (("GPU", machine.gpu_age_s), ("Host", machine.host_age_s)):
+            if age_s is not None and age_s > OLD_S:
+                parts.append(kit.note(f"{what} read {kit.ago(age_s)}."))
+    parts.append(kit.problems(machine.problems))
+    return "".join(parts)
+
+
+def _state(machine: MachineStatus) -> str:
+    if machine.online:
+        return kit.chip("online", "ok")
+    seen_s = machine.last_seen_s
+    return kit.chip("offline" if seen_s is None else f"offline, seen {kit.ago(seen_s)}", "warning")
+
+
+def _host(machine: MachineStatus) -> list[str]:
+    if not machine.online or (machine.ram_total_gb is None and machine.cpu_pct is None):
+        return []
+    parts = [
         _meter("CPU", machine.cpu_pct, kit.number(machine.cpu_pct, 0, "%")),
         _meter(
             "RAM",
@@ -51,11 +82,21 @@ def _machine(machine: MachineStatus) -> str:
     ]
     if machine.swap_used_gb:
         parts.append(kit.rows([("Swap", _of_gb(machine.swap_used_gb, machine.swap_total_gb))]))
-    for what, age_s in (("GPU", machine.gpu_age_s), ("Host", machine.host_age_s)):
-        if age_s is not None and age_s > OLD_S:
-            parts.append(kit.note(f"{what} read {kit.ago(age_s)}."))
-    parts.append(kit.problems(machine.problems))
-    return "".join(parts)
+    return parts
+
+
+def _server(server: ServerStatus) -> str:
+    told = [("Model", escape(server.active_model or "none loaded"))]
+    if server.requests_running is not None or server.requests_waiting is not None:
+        running, waiting = (
+            kit.number(value) for value in (server.requests_running, server.requests_waiting)
+        )
+        told.append(("Requests", f"{running} running, {waiting} waiting"))
+    if server.tokens_per_sec is not None:
+        told.append(("Generating", kit.number(server.tokens_per_sec, 0, "tok/s")))
+    if server.kv_cache_pct is not None:
+        told.append(("KV cache", kit.number(server.kv_cache_pct, 0, "%")))
+    return kit.rows(told)
 
 
 def _gpu(gpu: GpuStatus, *, named: bool) -> str:
@@ -77,6 +118,9 @@ def _gpu(gpu: GpuStatus, *, named: bool) -> str:
         _meter("Power", power_pct, _value(gpu, "power_w", f"{watts} W")),
         kit.rows([("Fan", _value(gpu, "fan_pct", " %"))]),
     ]
+    if gpu.mig_instances:
+        names = ", ".join(part.name for part in gpu.mig_instances)
+        parts.append(kit.note(f"Split by MIG: {names}."))
     if gpu.throttle_reasons:
         parts.append(kit.note(f"Clocks held down: {', '.join(gpu.throttle_reasons)}."))
     if gpu.problem is not None:

@@ -80,6 +80,22 @@ def chips(items: Iterable[str]) -> str:
     return f'<div class="cr-chips">{"".join(items)}</div>'
 
 
+def table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """A small table; cells are HTML, the first of a line names it."""
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in header)
+    body = "".join(
+        "<tr>"
+        + f'<th scope="row">{line[0]}</th>'
+        + "".join(f"<td>{cell}</td>" for cell in line[1:])
+        + "</tr>"
+        for line in lines
+    )
+    return (
+        f'<div class="cr-table" tabindex="0"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
 def download(label: str, address: str, name: str) -> str:
     """A link, looking like a button, that saves what ``address`` answers as a file."""
     return (

@@ -6,7 +6,7 @@ from html import escape
 
 import streamlit as st
 
-from app.cards import kit
+from app.cards import jobs, kit
 from app.views import LiveStatus, SystemStatus
 
 TITLE = "Queue and data"
@@ -21,7 +21,8 @@ def html(live: LiveStatus, system: SystemStatus) -> str:
     """The card as HTML."""
     queues = system.queues
     counts = (queues.training_queue_high, queues.training_queue_normal, queues.training_queue_low)
-    if live.current_file is None and all(count is None for count in counts):
+    jobs_of_servers = [queue for queue in system.job_queues if queue.machine is not None]
+    if live.current_file is None and all(count is None for count in counts) and not jobs_of_servers:
         return (
             kit.empty(
                 TITLE,
@@ -50,6 +51,7 @@ def html(live: LiveStatus, system: SystemStatus) -> str:
             small=True,
         ),
         kit.note("High, normal and low: files that wait. This file, all steps: time left."),
+        kit.heading("Jobs") + jobs.table(jobs_of_servers) if jobs_of_servers else "",
         kit.problems(system.problems),
     )
 

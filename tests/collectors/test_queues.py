@@ -33,6 +33,7 @@ def test_a_run_without_a_queue_has_no_counts_and_no_problem(run: RunDir) -> None
         normal=None,
         low=None,
         processing=None,
+        failed=None,
         processing_files=(),
         next_files=(),
         pending_bytes=None,
@@ -45,8 +46,10 @@ def test_counts_and_sizes_per_priority(run: RunDir) -> None:
     put(run.queue("normal"), "b.jsonl", size=20)
     put(run.queue("normal"), "c.jsonl", size=300)
     put(run.queue("processing"), "d.jsonl", size=4000)
+    put(run.queue("failed"), "e.jsonl", size=9)
     reading = read_queues(run)
     assert (reading.high, reading.normal, reading.low, reading.processing) == (1, 2, None, 1)
+    assert reading.failed == 1
     assert (reading.pending_bytes, reading.processing_bytes) == (321, 4000)
     assert reading.processing_files == ("d.jsonl",)
     assert reading.problem is None

@@ -10,16 +10,13 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
-from collections.abc import Callable
 from getpass import getuser
 from pathlib import Path
 
 import psutil
 
-from collectors.ssh_target import SshTarget
-
-DEADLINE_S = 20.0
+from collectors.ssh_reading import SshTarget
+from tests.support import free_port, wait_until
 
 _CONFIG = """
 Port {port}
@@ -53,21 +50,6 @@ case "${{LC_ALL-}}" in de_DE*) sed 's/\\([0-9]\\)\\.\\([0-9]\\)/\\1,\\2/g' {dire
 esac
 exit $(cat {directory}/status)
 """
-
-
-def wait_until(condition: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:
-    """Wait until ``condition`` is true. Raises AssertionError when that takes too long."""
-    until = time.monotonic() + deadline_s
-    while not condition():
-        assert time.monotonic() < until, f"never happened: {what}"
-        time.sleep(0.02)
-
-
-def free_port() -> int:
-    """A port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def sshd_missing() -> str | None:
@@ -151,11 +133,13 @@ class Sshd:
         """Start it, again on the same port, and wait until it listens."""
         sshd = _sshd()
         assert sshd is not None
+        if os.geteuid() == 0:  # what the service's own start makes
+            Path("/run/sshd").mkdir(exist_ok=True)
         self._process = subprocess.Popen(
             [sshd, "-D", "-e", "-f", str(self.directory / "sshd_config")],
             stderr=(self.directory / "sshd.log").open("ab"),
         )
-        wait_until(self._listens, f"sshd listens ({self.directory / 'sshd.log'})")
+        wait_until(self._listens, 20, f"sshd listening (see {self.directory / 'sshd.log'})")
 
     def processes(self) -> list[psutil.Process]:
         """The server and whatever it started, the youngest last."""

@@ -14,10 +14,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from collectors.ssh import SshReading, SshWatch
-from collectors.ssh_target import SshTarget
+from collectors.ssh import SshWatch
+from collectors.ssh_reading import SshReading, SshTarget
 from tests.collectors.ssh import outputs
-from tests.collectors.ssh.sshd import Sshd, free_port, make_key, sshd_missing, wait_until
+from tests.collectors.ssh.sshd import Sshd, make_key, sshd_missing
+from tests.support import free_port, wait_until
 
 pytestmark = pytest.mark.skipif(sshd_missing() is not None, reason=sshd_missing() or "")
 
@@ -56,7 +57,7 @@ def until(watch: SshWatch, state: str) -> SshReading:
         found.append(watch.read())
         return found[-1].state == state
 
-    wait_until(reached, f"a reading that is {state}")
+    wait_until(reached, 20, f"a reading that is {state}")
     return found[-1]
 
 
@@ -94,7 +95,7 @@ class TestGoodReadings:
         shells = [each for each in server.processes() if each.name() == "sh"]
         assert shells
         watch.close()
-        wait_until(lambda: not any(map(psutil.Process.is_running, shells)), "the shell ended")
+        wait_until(lambda: not any(map(psutil.Process.is_running, shells)), 20, "its end")
 
     def test_cards_of_all_kinds(self, server: Sshd, watching: Watching) -> None:
         server.gpus(f"{outputs.RTX_3090}\n{outputs.RTX_4090}\n{outputs.LOST}\n")
@@ -283,7 +284,7 @@ class TestHungDriver:
             gpus = ok(watch).gpus
             return gpus is not None and bool(gpus.gpus)
 
-        wait_until(seen_again, "the GPU is seen again")
+        wait_until(seen_again, 20, "the GPU, seen again,")
 
 
 class TestTheUsersOwnConfig:
@@ -325,7 +326,7 @@ class TestTheUsersOwnConfig:
         sock = tmp_path / "agent"
         agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(sock)], stdout=subprocess.DEVNULL)
         try:
-            wait_until(sock.exists, "the agent listens")
+            wait_until(sock.exists, 20, "the agent")
             monkeypatch.setenv("SSH_AUTH_SOCK", str(sock))
             subprocess.run(["ssh-add", "-q", str(server.key)], check=True)
             monkeypatch.setenv("HOME", str(tmp_path))

@@ -7,20 +7,11 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import paramiko
 from paramiko.auth_strategy import AuthSource, AuthStrategy, InMemoryPrivateKey
 
-SshState = Literal[
-    "ok",
-    "unreachable",  # refused, no route, no such name, hung up
-    "timeout",  # no answer
-    "auth_failed",
-    "unknown_host_key",
-    "changed_host_key",
-    "unsupported",  # it answers, but not as a Linux machine with a shell does
-]
+from collectors.ssh_reading import SshState, SshTarget
 
 _SYSTEM_KNOWN_HOSTS = Path("/etc/ssh/ssh_known_hosts")
 _USER_KNOWN_HOSTS = "~/.ssh/known_hosts"
@@ -33,20 +24,6 @@ class SshError(Exception):
     def __init__(self, state: SshState, message: str) -> None:
         super().__init__(message)
         self.state: SshState = state
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SshTarget:
-    """How a machine is reached. What is None comes from ``config_file``, then from SSH's rules."""
-
-    host: str  # a name, an address, or an alias of config_file
-    user: str | None = None
-    port: int | None = None
-    key_file: Path | None = None
-    config_file: Path = Path("~/.ssh/config")
-    known_hosts_file: Path | None = None
-    verify_host_key: bool = True
-    timeout_s: float = 5.0  # of each step
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,65 @@
+"""Job queues as the views tell them: from the run's queue directory and from the servers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from app.assemble_machines import MachineSamples
+from app.views import JobQueueStatus
+from collectors.jobs import JobQueue
+from collectors.queues import QueuesReading
+from control_room.rundir import QUEUE_PRIORITIES
+
+
+def job_queues(
+    directory: QueuesReading | None, machines: Mapping[str, MachineSamples]
+) -> tuple[JobQueueStatus, ...]:
+    """The servers' queues, then the run's data files."""
+    found = [
+        _view(queue, name)
+        for name, samples in machines.items()
+        if samples.server is not None and samples.server.reading is not None
+        for queue in samples.server.reading.jobs
+    ]
+    return (*found, *(_data_queues(directory) if directory is not None else ()))
+
+
+def pending(queues: Sequence[JobQueueStatus], kind: str) -> int | None:
+    """How many jobs of a kind wait, on all machines together; None when none is told."""
+    told = [queue.pending for queue in queues if queue.kind == kind and queue.pending is not None]
+    return sum(told) if told else None
+
+
+def _view(queue: JobQueue, machine: str | None) -> JobQueueStatus:
+    return JobQueueStatus(
+        kind=queue.kind,
+        machine=machine,
+        pending=queue.pending,
+        running=queue.running,
+        failed=queue.failed,
+        last_latency_ms=queue.last_latency_ms,
+    )
+
+
+def _data_queues(directory: QueuesReading) -> tuple[JobQueueStatus, ...]:
+    """Which priority a file in work, or a failed one, had is not told, so all of them share those.
+
+    None where the run has no such directories.
+    """
+    waiting = {priority: getattr(directory, priority) for priority in QUEUE_PRIORITIES}
+    together = (directory.processing, directory.failed)
+    if all(count is None for count in (*waiting.values(), *together)):
+        return ()
+    told = [count for count in waiting.values() if count is not None]
+    return (
+        JobQueueStatus(
+            kind="training",
+            pending=sum(told) if told else None,
+            running=directory.processing,
+            failed=directory.failed,
+        ),
+        *(
+            JobQueueStatus(kind=f"training_{priority}", pending=count)
+            for priority, count in waiting.items()
+        ),
+    )

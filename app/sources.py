@@ -1,0 +1,145 @@
+"""What is sampled, and how often: a source for each file, driver and machine of the settings."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from app.assemble import Samples
+from app.assemble_machines import MachineSamples
+from app.history import RunHistory
+from app.machine_history import MachineHistory
+from app.settings import Machine, Settings
+from app.views import SystemStatus
+from collectors.evals import EvalWatch
+from collectors.gpu import NvmlSession
+from collectors.host import HostWatch
+from collectors.previews import PreviewWatch
+from collectors.queues import read_queues
+from collectors.sampler import Sample, Source
+from collectors.snapshots import SnapshotWatch
+from collectors.training import LivenessPolicy, TrainingWatch
+from control_room.history.patterns import PatternRules
+from control_room.rundir import RunDir
+
+TAKEN_EVERY_S = 5.0  # into the means of a minute
+GPU, HOST = "gpu", "host"  # of this machine
+
+
+def ssh_source(machine: Machine) -> str:
+    """The name of the source that looks at a machine over SSH."""
+    return f"ssh {machine.name}"
+
+
+def http_source(machine: Machine) -> str:
+    """The name of the source that looks at a machine's inference server."""
+    return f"http {machine.name}"
+
+
+def hush_libraries() -> None:
+    """What fails on the way to a machine is in its reading: it need not be logged each time."""
+    logging.getLogger("paramiko").setLevel(logging.CRITICAL)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+def samples_of(samples: Mapping[str, Sample[Any]], settings: Settings) -> Samples:
+    """The sampler's samples, by what they are of."""
+    machines = {
+        machine.name: MachineSamples(
+            gpu=samples[GPU] if machine.local else None,
+            host=samples[HOST] if machine.local else None,
+            ssh=samples.get(ssh_source(machine)),
+            server=samples.get(http_source(machine)),
+        )
+        for machine in settings.watched_machines
+    }
+    of_run = {name: samples[name] for name in Samples.__dataclass_fields__ if name in samples}
+    return Samples(machines=machines, **of_run)
+
+
+def sources(
+    settings: Settings,
+    rules: PatternRules,
+    history: RunHistory,
+    machine_history: MachineHistory,
+    system: Callable[[], SystemStatus],
+) -> list[Source[Any]]:
+    """Every source; ``system`` is the newest view. Making them asks nothing yet."""
+    run = RunDir(settings.run_dir)
+    intervals, liveness, thresholds = settings.intervals, settings.liveness, settings.thresholds
+    training = TrainingWatch(
+        run,
+        LivenessPolicy(
+            slowest_interval_factor=liveness.slowest_interval_factor,
+            min_s=liveness.min_s,
+            saving_s=liveness.saving_s,
+            evaluating_s=liveness.evaluating_s,
+            previewing_s=liveness.previewing_s,
+        ),
+        degraded_ratio=thresholds.throughput_degraded_ratio,
+        excellent_ratio=thresholds.throughput_excellent_ratio,
+    )
+    previews = PreviewWatch(run, rules)
+    evals, snapshots = EvalWatch(run), SnapshotWatch(run)
+    return [
+        Source("training", intervals.training_s, lambda: training.read(time.time())),
+        Source("previews", intervals.previews_s, previews.read),
+        Source("queues", intervals.queues_s, lambda: read_queues(run)),
+        Source("evals", intervals.evals_s, evals.read),
+        Source("snapshots", intervals.evals_s, snapshots.read),
+        Source("history", settings.history.refresh_s, history.refresh, history.close),
+        Source(
+            "machine_history",
+            TAKEN_EVERY_S,
+            lambda: machine_history.take(system()),
+            machine_history.close,
+        ),
+        *(each for machine in settings.watched_machines for each in _machine(machine, settings)),
+    ]
+
+
+def _machine(machine: Machine, settings: Settings) -> list[Source[Any]]:
+    intervals = settings.intervals
+    found: list[Source[Any]] = []
+    if machine.local:
+        nvml, host = NvmlSession(), HostWatch(settings.run_dir)
+        found += [
+            Source(GPU, intervals.gpu_s, nvml.read, nvml.close),
+            Source(HOST, intervals.host_s, host.read),
+        ]
+    if machine.ssh is not None:
+        found.append(_over_ssh(machine, settings))
+    if machine.http is not None:
+        found.append(_over_http(machine, settings))
+    return found
+
+
+def _over_ssh(machine: Machine, settings: Settings) -> Source[Any]:
+    from collectors.ssh import SshWatch  # half a second of imports, for those who use it
+
+    assert machine.ssh is not None
+    intervals = settings.intervals
+    watch = SshWatch(
+        machine.ssh.target(intervals.machine_timeout_s),
+        name=machine.name,
+        disk=machine.ssh.disk,
+        interval_s=intervals.machines_s,
+    )
+    return Source(ssh_source(machine), intervals.machines_s, watch.read, watch.close)
+
+
+def _over_http(machine: Machine, settings: Settings) -> Source[Any]:
+    from collectors.inference_server import ServerWatch  # as above
+
+    assert machine.http is not None
+    intervals = settings.intervals
+    watch = ServerWatch(
+        machine.http.url,
+        name=machine.name,
+        api=machine.http.api,
+        key=machine.http.key,
+        timeout_s=intervals.machine_timeout_s,
+    )
+    return Source(http_source(machine), intervals.machines_s, watch.read, watch.close)

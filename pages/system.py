@@ -1,0 +1,102 @@
+"""The system page: every machine, its last day, who uses its GPUs, and the job queues."""
+
+from __future__ import annotations
+
+import time
+from html import escape
+
+import streamlit as st
+
+from app.cards import hardware, jobs, kit
+from app.chart_box import chart_box
+from app.charts_machines import machine_charts
+from app.current import monitor
+from app.machine_history import KEPT_S, MINUTE_S
+from app.views import GpuStatus, MachineStatus
+
+intervals = monitor().settings.intervals
+NO_MINUTES = "The first minute has to pass, and the machine has to tell this."
+
+
+def main() -> None:
+    """Draw the page."""
+    for index, machine in enumerate(monitor().views.system.machines):
+        left, right = st.columns([2, 3], gap="small")
+        with left:
+            st.fragment(_now, run_every=intervals.hardware_zone_s)(index)
+        with right:
+            st.fragment(_last_day, run_every=MINUTE_S)(index, machine.name)
+    st.fragment(_jobs, run_every=intervals.hardware_zone_s)()
+
+
+def _now(index: int) -> None:
+    machine = monitor().views.system.machines[index]
+    with st.container(border=True, key=f"card-machine-{index}"):
+        st.html(
+            f'<div class="cr"><div class="cr-machines"><div>{hardware.machine_html(machine)}'
+            f"{_about(machine)}{_processes(machine)}</div></div></div>"
+        )
+
+
+def _about(machine: MachineStatus) -> str:
+    """What only this page has room for."""
+    told = [
+        ("Reached", escape(" and ".join(_WAYS[way] for way in machine.reached_by))),
+        ("Up for", escape(kit.duration(machine.uptime_s)) if machine.uptime_s else None),
+        ("Load, 1 min", kit.number(machine.load_1m, 2) if machine.load_1m is not None else None),
+        ("CPUs", kit.number(machine.cpu_count) if machine.cpu_count else None),
+    ]
+    shown = [(name, value) for name, value in told if value is not None]
+    return kit.rows(shown) if machine.online else ""
+
+
+_WAYS = {"local": "as this machine", "ssh": "over SSH", "http": "through its server"}
+
+
+def _processes(machine: MachineStatus) -> str:
+    parts = [kit.heading("Processes on the GPUs")]
+    lines = [
+        (
+            escape(process.name or f"process {process.pid}"),
+            str(process.pid),
+            f"GPU {gpu.index}",
+            kit.number(process.vram_used_gb, 1, "GB"),
+        )
+        for gpu in machine.gpus
+        for process in gpu.processes or ()
+    ]
+    if lines:
+        parts.append(kit.table(("", "PID", "On", "Memory"), lines))
+    elif any(_tells_processes(gpu) for gpu in machine.gpus):
+        parts.append(kit.note("No process uses a GPU."))
+    elif machine.gpus:
+        parts.append(kit.note("Its driver does not tell them."))
+    else:
+        return ""
+    return "".join(parts)
+
+
+def _tells_processes(gpu: GpuStatus) -> bool:
+    return gpu.processes is not None
+
+
+def _last_day(index: int, name: str) -> None:
+    machine = monitor().views.system.machines[index]
+    minutes = monitor().machine_history.minutes(name, since=time.time() - KEPT_S)
+    drawn = [(title, chart) for title, chart in machine_charts(machine, minutes) if chart.rows]
+    if not drawn:
+        with st.container(border=True, key=f"card-day-{index}"):
+            st.html(kit.empty(f"{name}: the last 24 hours", "Nothing to show yet.", NO_MINUTES))
+        return
+    with st.grid(2, min_column_width=320, gap="small"):
+        for title, chart in drawn:
+            with st.container(border=True, key=f"card-{title.lower()}-{index}"):
+                chart_box(f"system-{index}-{title.lower()}", f"{title}, 24 h", chart, NO_MINUTES)
+
+
+def _jobs() -> None:
+    with st.container(border=True, key="card-jobs"):
+        st.html(jobs.html(monitor().views.system.job_queues))
+
+
+main()
