@@ -6,7 +6,7 @@ RUN_DIR ?= .
 PORT ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run check test lint format bench clean
+.PHONY: help demo run check test lint format bench tools clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -17,7 +17,10 @@ demo: $(VENV)/.demo  ## train a small model and watch it learn
 run: $(VENV)/.app  ## watch your own run: make run RUN_DIR=path/to/run [PORT=8501]
 	$(BIN)/python -m app --run-dir "$(RUN_DIR)" $(if $(PORT),--port $(PORT))
 
-test: $(VENV)/.dev browser  ## run every test
+check: $(VENV)/.app  ## try every configured source once: make check RUN_DIR=path/to/run
+	$(BIN)/python -m app check --run-dir "$(RUN_DIR)"
+
+test: $(VENV)/.dev tools  ## run every test
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.dev  ## style and types
@@ -29,11 +32,11 @@ format: $(VENV)/.dev  ## rewrite the code in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev browser  ## measure, and print bench/RESULTS.md's tables
+bench: $(VENV)/.dev tools  ## measure, and print bench/RESULTS.md's tables
 	$(BIN)/python -m bench
 
-browser:  ## find Chromium, or install Debian's
-	@sh tests/browser/ensure_chromium.sh
+tools:  ## find Chromium and sshd, or install Debian's
+	@sh tests/ensure_tools.sh
 
 clean:  ## remove the environment and caches, never run data
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

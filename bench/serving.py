@@ -34,7 +34,7 @@ def chromium(playwright: Playwright) -> Iterator[Browser]:
     """A headless browser. Raises ``FileNotFoundError`` when there is none."""
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
-        raise FileNotFoundError("this needs Chromium; see tests/browser/ensure_chromium.sh")
+        raise FileNotFoundError("this needs Chromium; see tests/ensure_tools.sh")
     browser = playwright.chromium.launch(executable_path=path, args=_CHROMIUM_FLAGS)
     try:
         yield browser

@@ -45,8 +45,7 @@ def machine_html(machine: MachineStatus) -> str:
         parts.append(kit.rows([("Power profile", escape(machine.power_profile.capitalize()))]))
     if machine.server is not None and machine.server.online:
         parts.append(_server(machine.server))
-    if machine.host_age_s is not None or machine.online:
-        parts += _host(machine)
+    parts += _host(machine)
     if machine.online:
         for what, age_s in (("GPU", machine.gpu_age_s), ("Host", machine.host_age_s)):
             if age_s is not None and age_s > OLD_S:
@@ -63,7 +62,8 @@ def _state(machine: MachineStatus) -> str:
 
 
 def _host(machine: MachineStatus) -> list[str]:
-    if not machine.online or (machine.ram_total_gb is None and machine.cpu_pct is None):
+    told = (machine.cpu_pct, machine.ram_used_gb, machine.disk_used_gb)
+    if not machine.online or all(value is None for value in told):
         return []
     parts = [
         _meter("CPU", machine.cpu_pct, kit.number(machine.cpu_pct, 0, "%")),

@@ -8,6 +8,8 @@ import pytest
 
 from app.settings import SettingsError, load_settings
 
+BOX = {"name": "box", "role": "inference", "ssh": {"host": "box"}}
+
 
 def write(directory: Path, text: str) -> None:
     directory.mkdir(parents=True, exist_ok=True)
@@ -58,6 +60,12 @@ def test_the_environment_chooses_the_run_directory(
         ({"intervals": {"gpus_s": 1}}, ["intervals.gpus_s", "did you mean intervals.gpu_s"]),
         ({"log_level": "loud"}, ["log_level", "'loud'", "'debug'"]),
         ({"heatmap": {"bin_edges": [9, 3]}}, ["heatmap", "bin_edges must rise"]),
+        ({"machines": [{"name": "a", "role": "training"}]}, ["machines.0", "how it is reached"]),
+        ({"machines": [BOX, BOX]}, ["machines: two have the same name"]),
+        ({"machines": [{**BOX, "ssh": {"host": "a", "prot": 1}}]}, ["machines.0.ssh.prot"]),
+        ({"machines": [{**BOX, "role": "gpu"}]}, ["machines.0.role", "'training' or 'inference'"]),
+        ({"machines": [{**BOX, "http": {"url": "box:8000"}}]}, ["machines.0.http.url"]),
+        ({"machines": [{**BOX, "local": True}]}, ["local or reached over SSH"]),
         ({"thresholds": {"gpu_temp_warning_c": 99}}, ["gpu_temp_warning_c must be below"]),
     ],
 )
@@ -99,3 +107,55 @@ def test_a_run_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("")
     with pytest.raises(SettingsError, match=r"run_dir = .*run': is a file"):
         load_settings({"run_dir": "run"}, working_dir=tmp_path)
+
+
+def test_without_machines_this_one_is_watched_alone(tmp_path: Path) -> None:
+    (machine,) = load_settings({"machine_name": "desk"}, working_dir=tmp_path).watched_machines
+    assert (machine.name, machine.role, machine.local) == ("desk", "training", True)
+
+
+def test_machines_stand_in_the_file_one_table_each(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        """
+        [[machines]]
+        name = "trainer"
+        role = "training"
+        local = true
+
+        [[machines]]
+        name = "inference"
+        role = "inference"
+        ssh = { host = "inference.lan", user = "me", key_file = "~/.ssh/id", disk = "/srv" }
+        http = { url = "http://inference.lan:8000", api_key_env = "TEST_BOX_KEY" }
+        """,
+    )
+    trainer, inference = load_settings(working_dir=tmp_path).watched_machines
+    assert trainer.local
+    assert inference.ssh is not None and inference.http is not None
+    target = inference.ssh.target(3.0)
+    assert (target.host, target.user, target.port, target.timeout_s) == (
+        "inference.lan",
+        "me",
+        None,
+        3.0,
+    )
+    assert target.verify_host_key, "unless it is switched off"
+    assert inference.http.key() is None
+
+
+def test_keys_are_read_when_they_are_used_and_stand_nowhere_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "key"
+    file.write_text("s3cret\n")
+    machines = [
+        {"name": "a", "role": "inference", "http": {"url": "http://a", "api_key_file": str(file)}},
+        {"name": "b", "role": "inference", "http": {"url": "http://b", "api_key_env": "BOX_KEY"}},
+    ]
+    monkeypatch.setenv("BOX_KEY", "t0ken")
+    settings = load_settings({"machines": machines}, working_dir=tmp_path)
+    of_file, of_environment = (machine.http for machine in settings.machines)
+    assert of_file is not None and of_environment is not None
+    assert (of_file.key(), of_environment.key()) == ("s3cret", "t0ken")
+    assert "s3cret" not in repr(settings) and "t0ken" not in repr(settings)

@@ -25,7 +25,7 @@ def browser() -> Iterator[Browser]:
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     path = next(filter(None, map(shutil.which, names)), None)
     if path is None:
-        pytest.fail("No Chromium found: tests/browser/ensure_chromium.sh says how to install one")
+        pytest.fail("No Chromium found: tests/ensure_tools.sh says how to install one")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield chromium

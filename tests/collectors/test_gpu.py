@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pynvml
 import pytest
 from hypothesis import given
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 from collectors.gpu import NvmlSession
 from collectors.gpu_reading import GpuReading
 from collectors.nvml import ImpossibleError, throttle_words
-from tests.collectors.nvml_stand_in import GIB, Card, Clock, NvmlStandIn, recovery
+from tests.collectors.nvml_stand_in import GIB, Card, Clock, Fails, NvmlStandIn, recovery
 
 NOT_SUPPORTED = pynvml.NVML_ERROR_NOT_SUPPORTED
 UNKNOWN = pynvml.NVML_ERROR_UNKNOWN
@@ -556,3 +558,75 @@ class TestStatesOfTheMachine:
             reading = session.read()
         assert bool(reading.gpus) == (reading.state == "ok")
         assert (reading.message is None) == (reading.state == "ok")
+
+
+class TestShares:
+    def test_processes_of_both_lists_are_told_once_the_biggest_first(
+        self, nvml: NvmlStandIn, session: NvmlSession
+    ) -> None:
+        def process(pid: int, used: int | None) -> SimpleNamespace:
+            return SimpleNamespace(pid=pid, usedGpuMemory=used)
+
+        (card,) = nvml.cards
+        card.answers["nvmlDeviceGetComputeRunningProcesses_v3"] = [
+            process(os.getpid(), GIB),
+            process(2**22 + 1, 3 * GIB),
+        ]
+        card.answers["nvmlDeviceGetGraphicsRunningProcesses_v3"] = [
+            process(os.getpid(), 2 * GIB),
+            process(2**22 + 2, None),
+            process(2**22 + 3, 2**64 - 1),
+        ]
+        processes = only(session).processes
+        assert processes is not None
+        assert [(each.pid, each.vram_used_gb) for each in processes] == [
+            (2**22 + 1, 3),
+            (os.getpid(), 2),
+            (2**22 + 2, None),
+            (2**22 + 3, None),
+        ]
+        assert processes[1].name == psutil.Process().name()
+        assert processes[0].name is None, "of another container"
+
+    def test_older_drivers_are_asked_in_the_older_way(
+        self, nvml: NvmlStandIn, session: NvmlSession
+    ) -> None:
+        (card,) = nvml.cards
+        listed = [SimpleNamespace(pid=1, usedGpuMemory=GIB)]
+        for kind in ("Compute", "Graphics"):
+            del card.answers[f"nvmlDeviceGet{kind}RunningProcesses_v3"]
+        card.answers["nvmlDeviceGetComputeRunningProcesses_v2"] = listed
+        processes = only(session).processes
+        assert processes is not None and processes[0].pid == 1
+
+    def test_a_driver_that_does_not_tell_processes_says_so(
+        self, nvml: NvmlStandIn, session: NvmlSession
+    ) -> None:
+        (card,) = nvml.cards
+        for kind in ("Compute", "Graphics"):
+            del card.answers[f"nvmlDeviceGet{kind}RunningProcesses_v3"]
+        gpu = only(session)
+        assert gpu.processes is None
+        assert gpu.notes["processes"]
+
+    def test_mig_instances_have_their_own_memory(
+        self, nvml: NvmlStandIn, session: NvmlSession
+    ) -> None:
+        (card,) = nvml.cards
+        parts = {
+            number: Card(
+                uuid=f"MIG-{number}",
+                name="NVIDIA A100 MIG 1g.10gb",
+                answers={"nvmlDeviceGetMemoryInfo": SimpleNamespace(total=10 * GIB, used=GIB)},
+            )
+            for number in (0, 2)
+        }
+        card.answers["nvmlDeviceGetMigMode"] = (1, 1)
+        card.answers["nvmlDeviceGetMaxMigDeviceCount"] = 7
+        card.answers["nvmlDeviceGetMigDeviceHandleByIndex"] = lambda index: parts.get(
+            index, Fails(pynvml.NVML_ERROR_NOT_FOUND)
+        )
+        gpu = only(session)
+        assert [part.uuid for part in gpu.mig_instances] == ["MIG-0", "MIG-2"]
+        assert gpu.mig_instances[0].vram_total_gb == 10
+        assert gpu.util_pct is None and "MIG" in gpu.notes["util_pct"]

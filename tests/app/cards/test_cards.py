@@ -8,17 +8,20 @@ from html import unescape
 
 import pytest
 
-from app.cards import hardware, kit, preview, preview_stats, queue, summary, training
+from app.cards import hardware, jobs, kit, preview, preview_stats, queue, summary, training
 from app.views import (
     GpuStatus,
     HealthLight,
+    JobQueueStatus,
     LivenessStatus,
     LiveStatus,
     MachineStatus,
+    MigInstanceStatus,
     Preview,
     PreviewStatus,
     Queues,
     Rate,
+    ServerStatus,
     SystemStatus,
 )
 
@@ -219,6 +222,71 @@ def test_a_machine_without_gpu_says_why() -> None:
         name="box", role="training", online=True, gpu_message="No NVIDIA driver."
     )
     assert "No NVIDIA driver." in text(hardware.html([machine]))
+
+
+def test_a_machine_that_is_gone_says_since_when_and_shows_no_values() -> None:
+    machine = MachineStatus(
+        name="box", role="inference", online=False, last_seen_s=65, message="SSH: refused"
+    )
+    shown = text(hardware.html([machine]))
+    assert "▲ offline, seen 1m ago" in shown
+    assert "SSH: refused" in shown
+    assert "CPU" not in shown
+
+
+def test_an_inference_server_tells_model_load_and_power_profile() -> None:
+    machine = MachineStatus(
+        name="box",
+        role="inference",
+        online=True,
+        power_profile="quiet",
+        server=ServerStatus(
+            url="http://box",
+            online=True,
+            active_model="qwen3",
+            requests_running=3,
+            requests_waiting=0,
+            tokens_per_sec=120.4,
+            kv_cache_pct=25,
+        ),
+    )
+    shown = text(hardware.html([machine]))
+    assert "Power profile Quiet" in shown
+    assert "Model qwen3 Requests 3 running, 0 waiting Generating 120 tok/s KV cache 25 %" in shown
+
+
+def test_a_split_gpu_names_its_parts() -> None:
+    parts = (MigInstanceStatus(uuid="MIG-1", name="MIG 1g.10gb"),)
+    gpu = GpuStatus(uuid="u", index=0, name="A100", mig_instances=parts)
+    machine = MachineStatus(name="box", role="training", online=True, gpus=(gpu,))
+    assert "Split by MIG: MIG 1g.10gb." in text(hardware.html([machine]))
+
+
+def test_jobs_are_told_by_kind_and_unknown_counts_are_not_zero() -> None:
+    queues = [
+        JobQueueStatus(
+            kind="eval",
+            machine="box",
+            pending=3,
+            running=1,
+            failed=2,
+            last_latency_ms=2500,
+            pending_history=(1, 2, 3),
+        ),
+        JobQueueStatus(kind="training_low"),
+    ]
+    html = jobs.html(queues)
+    shown = text(html)
+    assert "Evaluation 3 1 ▲ 2 2.5 s" in shown
+    assert "Training, low n/a n/a n/a n/a" in shown
+    assert 'aria-label="Evaluation waiting: from 1.000 to 3.000"' in html
+    assert "No job queue is known." in text(jobs.html([]))
+    assert "<script>" not in jobs.html([JobQueueStatus(kind="<script>", machine="<script>")])
+
+
+def test_jobs_of_servers_stand_in_the_queue_card() -> None:
+    view = system(job_queues=[JobQueueStatus(kind="preview", machine="box", pending=7)])
+    assert "Preview 7" in text(queue.html(live(), view))
 
 
 def test_an_outcome_is_told_in_words() -> None:

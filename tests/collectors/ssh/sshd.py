@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+from collections.abc import Sequence
 from getpass import getuser
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from tests.support import free_port, wait_until
 
 _CONFIG = """
 Port {port}
-ListenAddress 127.0.0.1
+ListenAddress {address}
 HostKey {directory}/host_key
 AuthorizedKeysFile {directory}/authorized_keys
 PidFile none
@@ -72,9 +73,19 @@ def make_key(path: Path, kind: str = "ed25519", passphrase: str = "") -> Path:
 class Sshd:
     """One server, from construction until :meth:`stop`. Its files lie in ``directory``."""
 
-    def __init__(self, directory: Path, *, environment: str = "", extra: str = "") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        environment: str = "",
+        extra: str = "",
+        address: str = "127.0.0.1",
+        inside: Sequence[str] = (),
+    ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
+        self.address = address
+        self._inside = inside  # a command that runs another, in a network namespace say
         self.port = free_port()
         self.user = getuser()
         make_key(directory / "host_key")
@@ -83,7 +94,11 @@ class Sshd:
         self.know()
         (directory / "bin").mkdir(exist_ok=True)
         config = _CONFIG.format(
-            port=self.port, directory=directory, environment=environment, extra=extra
+            port=self.port,
+            address=address,
+            directory=directory,
+            environment=environment,
+            extra=extra,
         )
         (directory / "sshd_config").write_text(config)
         self._process: subprocess.Popen[bytes] | None = None
@@ -93,7 +108,7 @@ class Sshd:
     def target(self) -> SshTarget:
         """How a monitor reaches it, with nothing of this machine's own SSH files."""
         return SshTarget(
-            host="127.0.0.1",
+            host=self.address,
             port=self.port,
             user=self.user,
             key_file=self.key,
@@ -113,7 +128,7 @@ class Sshd:
     def know(self, host_key: Path | None = None) -> None:
         """Write its host key into its known_hosts."""
         kind, data, *_ = Path(f"{host_key or self.directory / 'host_key'}.pub").read_text().split()
-        self.known_hosts.write_text(f"[127.0.0.1]:{self.port} {kind} {data}\n")
+        self.known_hosts.write_text(f"[{self.address}]:{self.port} {kind} {data}\n")
 
     def gpus(self, gpus: str, *, processes: str = "", listed: str = "", status: int = 0) -> None:
         """Let its nvidia-smi print this from now on."""
@@ -136,7 +151,7 @@ class Sshd:
         if os.geteuid() == 0:  # what the service's own start makes
             Path("/run/sshd").mkdir(exist_ok=True)
         self._process = subprocess.Popen(
-            [sshd, "-D", "-e", "-f", str(self.directory / "sshd_config")],
+            [*self._inside, sshd, "-D", "-e", "-f", str(self.directory / "sshd_config")],
             stderr=(self.directory / "sshd.log").open("ab"),
         )
         wait_until(self._listens, 20, f"sshd listening (see {self.directory / 'sshd.log'})")
@@ -169,4 +184,4 @@ class Sshd:
     def _listens(self) -> bool:
         with socket.socket() as probe:
             probe.settimeout(1.0)
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+            return probe.connect_ex((self.address, self.port)) == 0

@@ -1,0 +1,67 @@
+"""``python -m app check``: what works, what is not there, what is to be mended."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from app.__main__ import main
+from control_room import Recorder
+from tests.collectors.http_stand_in import HttpServer
+from tests.collectors.ssh import outputs
+from tests.collectors.ssh.sshd import Sshd, sshd_missing
+from tests.collectors.test_inference_server import native
+from tests.support import free_port
+
+
+def run_check(run_dir: Path, machines: list[object]) -> int:
+    toml = f"machines={json.dumps(machines).replace(': ', ' = ')}"
+    return main(["check", "--run-dir", str(run_dir), "--set", toml])
+
+
+def test_a_run_that_is_not_there_yet_is_nothing_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", "--run-dir", str(tmp_path / "none")]) in (0, 1)  # this machine's GPU
+    told = capsys.readouterr().out
+    assert "○ run directory" in told
+    assert ": host: " in told
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.skipif(sshd_missing() is not None, reason=sshd_missing() or "")
+def test_every_source_is_tried_and_what_is_wrong_says_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_dir = tmp_path / "run"
+    with Recorder(run_dir) as recorder:
+        recorder.update_status(status="training", current_step=1)
+        recorder.log_metrics(step=1, loss=0.5)
+    sshd, web = Sshd(tmp_path / "sshd"), HttpServer(native(needs="key"))
+    try:
+        sshd.gpus(outputs.RTX_3090)
+        ssh = {
+            "host": "127.0.0.1",
+            "port": sshd.port,
+            "key_file": str(sshd.key),
+            "known_hosts_file": str(sshd.known_hosts),
+        }
+        well = {"name": "well", "role": "inference", "ssh": ssh}
+        keyless = {"name": "keyless", "role": "inference", "http": {"url": web.url}}
+        gone = {"name": "gone", "role": "inference", "ssh": {**ssh, "port": free_port()}}
+        assert run_check(run_dir, [well]) == 0
+        told = capsys.readouterr().out
+        assert "✓ training state:" in told
+        assert "✓ metrics log: 1 days" in told
+        assert "○ preview log" in told
+        assert "✓ well: GPU: NVIDIA GeForce RTX 3090" in told
+        assert run_check(run_dir, [well, keyless, gone]) == 1
+        told = capsys.readouterr().out
+        assert "✓ keyless: server: the specification's, model Qwen3-0.6B" in told
+        assert "✕ keyless: server:" in told and "api_key_file" in told
+        assert "✕ gone: SSH: unreachable" in told
+    finally:
+        sshd.stop()
+        web.stop()

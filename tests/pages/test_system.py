@@ -1,0 +1,81 @@
+"""The system page as Streamlit runs it, without a browser."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.current import serving
+from app.machine_history import MINUTE_S
+from app.monitor import Monitor
+from app.settings import load_settings
+from app.views import GpuProcessStatus, GpuStatus, MachineStatus, Queues, SystemStatus
+from tests.support import ROOT, free_port, wait_until
+
+PAGE = ROOT / "pages" / "system.py"
+
+
+@pytest.fixture
+def watching(tmp_path: Path) -> Iterator[Monitor]:
+    gone = {
+        "name": "gone",
+        "role": "inference",
+        "http": {"url": f"http://127.0.0.1:{free_port()}"},
+    }
+    own = {"name": "own", "role": "training", "local": True}
+    settings = load_settings({"run_dir": str(tmp_path / "run"), "machines": [own, gone]})
+    started = Monitor(settings)
+    started.start()
+    with serving(started):
+        yield started
+    started.stop()
+
+
+def open_page() -> AppTest:
+    page = AppTest.from_file(PAGE, default_timeout=30).run()
+    assert not page.exception
+    return page
+
+
+def html(page: AppTest) -> str:
+    return " ".join(str(element.proto.body) for element in page.get("html"))
+
+
+def test_machines_there_and_gone_and_an_empty_day(watching: Monitor) -> None:
+    wait_until(lambda: "refused" in str(watching.views.system.machines[1].message), 20, "a try")
+    shown = html(open_page())
+    assert "own (training)" in shown and "gone (inference)" in shown
+    assert "refused" in shown
+    assert "own: the last 24 hours" in shown
+    assert "No job queue is known." in shown
+
+
+def test_a_day_is_drawn_and_processes_are_listed(
+    watching: Monitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = GpuProcessStatus(pid=4242, name="python3", vram_used_gb=19.3)
+    gpu = GpuStatus(uuid="u", index=0, name="RTX", temp_c=60, util_pct=90, processes=(process,))
+    system = SystemStatus(
+        run_id="run",
+        machines=(
+            MachineStatus(name="own", role="training", online=True, gpus=(gpu,), cpu_pct=10),
+            MachineStatus(name="gone", role="inference", online=False),
+        ),
+        queues=Queues(),
+        timestamp=watching.views.live.timestamp,
+    )
+    history = watching.machine_history
+    now = [time.time() - 2 * MINUTE_S]
+    monkeypatch.setattr(history, "_clock", lambda: now[0])
+    history.take(system)
+    now[0] += MINUTE_S
+    history.take(system)
+    views = watching.views.model_copy(update={"system": system})
+    monkeypatch.setattr(Monitor, "views", property(lambda monitor: views))
+    page = open_page()
+    assert len(page.get("plotly_chart")) == 2  # temperature, utilisation
+    assert "4242" in html(page) and "python3" in html(page)
