@@ -5,6 +5,7 @@ The machines are sessions on a real sshd on loopback, with a stand-in nvidia-smi
 
 from __future__ import annotations
 
+import queue
 import shutil
 import socket
 import statistics
@@ -12,6 +13,7 @@ import tempfile
 import threading
 import time
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -19,7 +21,8 @@ import psutil
 from bench.rows import Row, at_most
 from collectors.inference_server import ServerWatch
 from collectors.sampler import Sampler, Source
-from collectors.ssh import SshReading, SshWatch
+from collectors.ssh import SshWatch
+from collectors.ssh_reading import SshReading
 from tests.collectors.http_stand_in import HttpServer
 from tests.collectors.ssh import outputs
 from tests.collectors.ssh.sshd import Sshd
@@ -147,7 +150,7 @@ def _pace(server: Sshd) -> Row:
         time.sleep(WINDOW_S / 2)
         sampler.stop(timeout_s=20)
         web.stop()
-    gaps = [later - earlier for earlier, later in zip(ticks, ticks[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(ticks)]
     off = [100 * abs(gap - PACE_S) / PACE_S for gap in gaps]
     worst = statistics.quantiles(off, n=100)[98]
     return at_most("p99 deviation of a 0.25 s interval, 3 machines silent", worst, "%", 20)
@@ -202,16 +205,34 @@ class SlowLine:
             except OSError:
                 return
             far = socket.create_connection(("127.0.0.1", self._to_port))
+            for end in (near, far):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for source, sink in ((near, far), (far, near)):
-                threading.Thread(target=_pass_on, args=(source, sink), daemon=True).start()
+                on_the_way: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
+                for work, end in ((_take, source), (_give, sink)):
+                    threading.Thread(target=work, args=(end, on_the_way), daemon=True).start()
 
 
-def _pass_on(source: socket.socket, sink: socket.socket) -> None:
-    try:
-        while data := source.recv(2**16):
-            time.sleep(DELAY_S)
+def _take(source: socket.socket, on_the_way: queue.SimpleQueue[tuple[float, bytes]]) -> None:
+    """Note when each piece came; an empty one is the end."""
+    data = b"-"
+    while data:
+        try:
+            data = source.recv(2**16)
+        except OSError:
+            data = b""
+        on_the_way.put((time.monotonic(), data))
+
+
+def _give(sink: socket.socket, on_the_way: queue.SimpleQueue[tuple[float, bytes]]) -> None:
+    """Send each piece on when it has been on the way for long enough."""
+    while True:
+        came_at, data = on_the_way.get()
+        time.sleep(max(0.0, came_at + DELAY_S - time.monotonic()))
+        if not data:
+            sink.close()
+            return
+        try:
             sink.sendall(data)
-    except OSError:
-        return
-    finally:
-        sink.close()
+        except OSError:
+            return

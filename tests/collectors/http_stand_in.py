@@ -6,6 +6,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -63,17 +64,16 @@ def _handler(of: HttpServer) -> Callable[..., BaseHTTPRequestHandler]:
             if of.stopping.is_set():
                 self.close_connection = True
                 return
+            with suppress(OSError):  # who asked may have hung up by now
+                self._send(answer)
+
+        def _send(self, answer: Answer) -> None:
             self.send_response(answer.status)
             self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
-            if not answer.drip_s:
-                self.wfile.write(answer.body)
-                return
-            for byte in answer.body:
-                try:
-                    self.wfile.write(bytes([byte]))
-                except OSError:
-                    return
+            pieces = [answer.body] if not answer.drip_s else [bytes([byte]) for byte in answer.body]
+            for piece in pieces:
+                self.wfile.write(piece)
                 of.stopping.wait(answer.drip_s)
 
         def log_message(self, format: str, *args: Any) -> None:
