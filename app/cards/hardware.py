@@ -9,6 +9,7 @@ import streamlit as st
 
 from app.cards import kit
 from app.views import GpuStatus, Level, MachineStatus, ServerStatus
+from collectors.nvml import UNIFIED_MEMORY
 
 TITLE = "Hardware"
 OLD_S = 30.0
@@ -35,7 +36,7 @@ def machine_html(machine: MachineStatus) -> str:
         f"<h4>{escape(machine.name)} ({machine.role}) {_state(machine)}</h4>",
         *([] if machine.online else [kit.problems([machine.message or "Not read yet."])]),
     ]
-    parts += [_gpu(gpu, named=len(machine.gpus) > 1) for gpu in machine.gpus]
+    parts += [_gpu(gpu, machine, named=len(machine.gpus) > 1) for gpu in machine.gpus]
     if machine.gpu_message is not None and machine.online:
         if machine.gpus:
             parts.append(kit.problems([machine.gpu_message]))
@@ -99,7 +100,7 @@ def _server(server: ServerStatus) -> str:
     return kit.rows(told)
 
 
-def _gpu(gpu: GpuStatus, *, named: bool) -> str:
+def _gpu(gpu: GpuStatus, machine: MachineStatus, *, named: bool) -> str:
     name = f"GPU {gpu.index} · {gpu.name}" if named else gpu.name
     limit = "" if gpu.temp_limit_c is None else f" / {gpu.temp_limit_c:.0f}"
     temp = _value(gpu, "temp_c", f"{limit} °C")
@@ -113,7 +114,7 @@ def _gpu(gpu: GpuStatus, *, named: bool) -> str:
     parts = [
         f'<p class="cr-note" style="margin-top:0">{escape(name)}</p>',
         _meter("Temp", temp_pct, temp, gpu.level),
-        _meter("VRAM", gpu.vram_pct, _vram(gpu)),
+        _vram(gpu, machine),
         _meter("Utilisation", gpu.util_pct, _value(gpu, "util_pct", " %")),
         _meter("Power", power_pct, _value(gpu, "power_w", f"{watts} W")),
         kit.rows([("Fan", _value(gpu, "fan_pct", " %"))]),
@@ -142,10 +143,15 @@ def _value(gpu: GpuStatus, field: str, unit: str) -> str:
     return kit.missing(gpu.notes.get(field)) if value is None else f"{value:.0f}{escape(unit)}"
 
 
-def _vram(gpu: GpuStatus) -> str:
-    if gpu.vram_used_gb is None:
-        return kit.missing(gpu.notes.get("vram_used_gb"))
-    return _of_gb(gpu.vram_used_gb, gpu.vram_total_gb)
+def _vram(gpu: GpuStatus, machine: MachineStatus) -> str:
+    note = gpu.notes.get("vram_used_gb")
+    if gpu.vram_used_gb is not None:
+        return _meter("VRAM", gpu.vram_pct, _of_gb(gpu.vram_used_gb, gpu.vram_total_gb))
+    if note == UNIFIED_MEMORY and machine.ram_used_gb is not None:
+        # What it can fill up is the machine's.
+        shared = _of_gb(machine.ram_used_gb, machine.ram_total_gb)
+        return _meter("Shared RAM", machine.ram_pct, shared, machine.ram_level)
+    return _meter("VRAM", None, kit.missing(note))
 
 
 def _of_gb(used_gb: float | None, total_gb: float | None) -> str:

@@ -24,6 +24,7 @@ from app.views import (
     ServerStatus,
     SystemStatus,
 )
+from collectors.nvml import UNIFIED_MEMORY
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -253,6 +254,20 @@ def test_an_inference_server_tells_model_load_and_power_profile() -> None:
     shown = text(hardware.html([machine]))
     assert "Power profile Quiet" in shown
     assert "Model qwen3 Requests 3 running, 0 waiting Generating 120 tok/s KV cache 25 %" in shown
+
+
+def test_a_gpu_that_shares_the_machines_memory_shows_that() -> None:
+    gpu = GpuStatus(uuid="u", index=0, name="GB10", notes={"vram_used_gb": UNIFIED_MEMORY})
+    machine = MachineStatus(
+        name="box",
+        role="training",
+        online=True,
+        gpus=(gpu,),
+        ram_used_gb=60,
+        ram_total_gb=120,
+        ram_pct=50,
+    )
+    assert "Shared RAM 60 / 120 GB" in text(hardware.html([machine]))
 
 
 def test_a_split_gpu_names_its_parts() -> None:

@@ -213,6 +213,17 @@ class TestRefusals:
         finally:
             server.stop()
 
+    def test_a_machine_that_prints_without_end_is_cut_off(
+        self, tmp_path: Path, watching: Watching
+    ) -> None:
+        server = Sshd(tmp_path / "endless", extra="ForceCommand yes 0123456789012345678901234567")
+        try:
+            reading = watching(replace(server.target, timeout_s=60.0)).read()
+            assert reading.state == "unsupported"
+            assert "0123456789" in str(reading.message) or "without end" in str(reading.message)
+        finally:
+            server.stop()
+
 
 class TestSilence:
     def test_a_port_where_nobody_listens(self, watching: Watching, server: Sshd) -> None:
