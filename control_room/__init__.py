@@ -1,11 +1,25 @@
 """Control Room's recording side: what a training script imports.
 
 Importing this package pulls in the standard library only. ``control_room.history`` needs the
-``history`` extra and says so when it is missing.
+``history`` extra, ``control_room.previews`` the ``previews`` extra; they say so when it is missing.
 """
 
 from control_room.recorder import Recorder
-from control_room.records import EvalRecord, MetricPoint, PreviewRecord, ThroughputSample
+from control_room.records import (
+    EvalRecord,
+    MetricPoint,
+    PreviewRecord,
+    RoundRecord,
+    ThroughputSample,
+)
 from control_room.rundir import RunDir
 
-__all__ = ["EvalRecord", "MetricPoint", "PreviewRecord", "Recorder", "RunDir", "ThroughputSample"]
+__all__ = [
+    "EvalRecord",
+    "MetricPoint",
+    "PreviewRecord",
+    "Recorder",
+    "RoundRecord",
+    "RunDir",
+    "ThroughputSample",
+]

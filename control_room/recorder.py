@@ -26,6 +26,7 @@ from control_room.records import (
     MetricPoint,
     PreviewRecord,
     Record,
+    RoundRecord,
     ThroughputSample,
     fields_to_json_line,
     to_json_line,
@@ -100,6 +101,10 @@ class Recorder:
     def log_eval(self, record: EvalRecord | None = None, /, **fields: Any) -> None:
         """Append an evaluation, given as the record or as its fields."""
         self._log("eval", EvalRecord, record, fields)
+
+    def log_round(self, record: RoundRecord | None = None, /, **fields: Any) -> None:
+        """Append how a round of previews ended, given as the record or as its fields."""
+        self._log("round", RoundRecord, record, fields)
 
     def update_status(self, **fields: Any) -> None:
         """Replace the status file; what earlier updates set stays until it is set again.

@@ -90,6 +90,14 @@ class PreviewRecord(Record):
     temperature: float | None = None
     confidence: float | None = None  # 0-1, the model's own
     token_log_probs: Sequence[float] | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    seed: int | None = None
+    finish_reason: str | None = None  # as the server said it: "stop", "length", ...
+    host: str | None = None  # the server that answered
+    round_id: str | None = None
+    requested_checkpoint_id: str | None = None  # where another one answered than was asked for
+    error: str | None = None  # why there is no answer; the preview is then not scored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +149,31 @@ class EvalRecord(Record):
     ece: float | None = None  # expected calibration error, 0-1
     loss: float | None = None
     count: int | None = None  # examples evaluated
+    run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundRecord(Record):
+    """How one round of previews ended: which checkpoint was asked what, and what it cost.
+
+    ``outcome`` is "completed", "skipped" (a newer checkpoint came), "deadline", "budget" (of
+    tokens) or "failed"; ``reason`` says why in words.
+    """
+
+    ts: datetime | None = None
+    step: int
+    round_id: str
+    kind: str  # "preview", "eval" or "request"
+    checkpoint_id: str
+    outcome: str
+    reason: str | None = None
+    examples: int | None = None  # answers that the round was to bring
+    answered: int | None = None  # in all, those of before a restart included
+    errors: int | None = None
+    correct: int | None = None
+    time_s: float | None = None
+    prompt_tokens: int | None = None
+    model_tokens: int | None = None
     run_id: str | None = None
 
 

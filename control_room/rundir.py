@@ -7,8 +7,8 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
-LogKind = Literal["preview", "throughput", "metrics", "eval"]
-LOG_KINDS: tuple[LogKind, ...] = ("preview", "throughput", "metrics", "eval")
+LogKind = Literal["preview", "throughput", "metrics", "eval", "round"]
+LOG_KINDS: tuple[LogKind, ...] = ("preview", "throughput", "metrics", "eval", "round")
 
 QueuePriority = Literal["high", "normal", "low"]
 QUEUE_PRIORITIES: tuple[QueuePriority, ...] = ("high", "normal", "low")
@@ -18,6 +18,7 @@ _LOG_STEMS: dict[LogKind, str] = {
     "throughput": "throughput",
     "metrics": "metrics",
     "eval": "eval",
+    "round": "rounds",
 }
 
 
@@ -36,6 +37,21 @@ class RunDir:
     def control_state_file(self) -> Path:
         """Where the specification's trainer says that it is paused."""
         return self.path / "control" / "state.json"
+
+    @property
+    def runner_state_file(self) -> Path:
+        """What the preview runner is doing; replaced atomically."""
+        return self.path / "status" / "preview_runner.json"
+
+    @property
+    def round_request_file(self) -> Path:
+        """Its presence asks the preview runner for a round now; the runner takes it away."""
+        return self.path / "control" / "preview_request.json"
+
+    @property
+    def previews_file(self) -> Path:
+        """The preview runner's settings."""
+        return self.path / "previews.toml"
 
     @property
     def checkpoints(self) -> Path:

@@ -130,7 +130,7 @@ def normalized_match(
     if (wanted := _json_container(golden)) is not None:
         given = _json_container(answer)
         try:
-            return given is not None and _same_json(wanted, given)
+            return given is not None and same_json(wanted, given)
         except RecursionError:  # nested almost too deeply to be parsed
             return golden == answer
     return _folded(golden) == _folded(answer)
@@ -237,9 +237,10 @@ def _json_container(text: str) -> dict[str, object] | list[object] | None:
     return value if isinstance(value, (dict, list)) else None
 
 
-def _same_json(a: object, b: object) -> bool:
+def same_json(a: object, b: object) -> bool:
+    """Equal as JSON values: 1 is 1.0, and true is not 1. May raise ``RecursionError``."""
     if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(_same_json(a[key], b[key]) for key in a)
+        return a.keys() == b.keys() and all(same_json(a[key], b[key]) for key in a)
     if isinstance(a, list) and isinstance(b, list):
-        return len(a) == len(b) and all(map(_same_json, a, b))
+        return len(a) == len(b) and all(map(same_json, a, b))
     return isinstance(a, bool) == isinstance(b, bool) and a == b  # True == 1 in Python, not in JSON

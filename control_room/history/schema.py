@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from control_room.records import EvalRecord, MetricPoint, PreviewRecord, Record, ThroughputSample
+from control_room.records import (
+    EvalRecord,
+    MetricPoint,
+    PreviewRecord,
+    Record,
+    RoundRecord,
+    ThroughputSample,
+)
 from control_room.rundir import LogKind
 
 # An index with another version is rebuilt from the logs.
-VERSION = 4
+VERSION = 5
 
 SEARCH_SEPARATOR = "\x1f"  # between the texts
 # Compressing long texts takes more time than everything else together, and searching them too.
@@ -73,6 +80,14 @@ TABLES: dict[LogKind, Table] = {
             "temperature": "DOUBLE",
             "confidence": "DOUBLE",
             "token_log_probs": "DOUBLE[]",
+            "top_p": "DOUBLE",
+            "max_tokens": "BIGINT",
+            "seed": "BIGINT",
+            "finish_reason": "VARCHAR",
+            "host": "VARCHAR",
+            "round_id": "VARCHAR",
+            "requested_checkpoint_id": "VARCHAR",
+            "error": "VARCHAR",
         },
     ),
     "throughput": Table(
@@ -123,6 +138,28 @@ TABLES: dict[LogKind, Table] = {
             "ece": "DOUBLE",
             "loss": "DOUBLE",
             "count": "BIGINT",
+            "run_id": "VARCHAR",
+        },
+    ),
+    "round": Table(
+        "round",
+        "rounds",
+        RoundRecord,
+        {
+            "ts": "TIMESTAMP",
+            "step": "BIGINT",
+            "round_id": "VARCHAR",
+            "kind": "VARCHAR",
+            "checkpoint_id": "VARCHAR",
+            "outcome": "VARCHAR",
+            "reason": "VARCHAR",
+            "examples": "BIGINT",
+            "answered": "BIGINT",
+            "errors": "BIGINT",
+            "correct": "BIGINT",
+            "time_s": "DOUBLE",
+            "prompt_tokens": "BIGINT",
+            "model_tokens": "BIGINT",
             "run_id": "VARCHAR",
         },
     ),

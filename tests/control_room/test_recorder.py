@@ -462,7 +462,8 @@ recorder.close()
         with pytest.warns(RecorderWarning, match="Training goes on"):
             for step in range(25):
                 recorder.log_metrics(step=step)
-        assert recorder.dropped == {"preview": 0, "throughput": 0, "metrics": 15, "eval": 0}
+        lost = {kind: count for kind, count in recorder.dropped.items() if count}
+        assert lost == {"metrics": 15}
         blocker.unlink()
         with pytest.warns(RecorderWarning, match="15 metrics records were lost"):
             recorder.close()

@@ -1,0 +1,90 @@
+"""``python -m control_room.previews``: ask the model behind each checkpoint, log its answers."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import logging
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from control_room.extra import MissingExtra, load_extra
+from control_room.rundir import RunDir
+
+_NEEDED = ("huey", "httpx", "tenacity", "pydantic")
+
+
+class AlreadyRunning(RuntimeError):
+    """Another runner works on this run."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run until stopped (or, with ``--once``, until nothing is due). Returns the exit status."""
+    arguments = _parser().parse_args(argv)
+    run = RunDir(arguments.run_dir)
+    try:
+        for module in _NEEDED:
+            load_extra(module, extra="previews")
+    except MissingExtra as error:
+        print(f"control room: {error}", file=sys.stderr)
+        return 2
+    # Only now: they need what has just been found.
+    from control_room.previews.config import ConfigError, load_config
+    from control_room.previews.runner import Runner, run_until_stopped
+
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    for chatty in ("httpx", "huey"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    try:
+        config = load_config(arguments.config or run.previews_file)
+        with _alone(run, shared=config.queue.redis_url is not None):
+            runner = Runner(run, config)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, lambda *_: runner.stop())
+            print(f"Asking {config.server.url} for the checkpoints of {run.path}", flush=True)
+            if not arguments.once:
+                run_until_stopped(runner)
+                return 0
+            runner.look()
+            while not runner.stopped.is_set() and runner.work():
+                runner.look()
+            runner.close()
+    except (ConfigError, AlreadyRunning) as error:
+        print(f"control room: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m control_room.previews", description=__doc__)
+    parser.add_argument("--run-dir", required=True, type=Path, metavar="DIR")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="default: previews.toml in the run directory"
+    )
+    parser.add_argument("--once", action="store_true", help="do what is due now, then end")
+    return parser
+
+
+@contextmanager
+def _alone(run: RunDir, *, shared: bool) -> Iterator[None]:
+    """Of runners with a queue of their own, only one may work on a run."""
+    if shared:
+        yield
+        return
+    run.cache.mkdir(parents=True, exist_ok=True)
+    file = run.cache / "previews.lock"
+    with file.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise AlreadyRunning(
+                f"another preview runner works on {run.path} (it holds {file})"
+            ) from None
+        yield
+
+
+if __name__ == "__main__":
+    sys.exit(main())

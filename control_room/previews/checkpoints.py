@@ -1,0 +1,76 @@
+"""Which checkpoints a run has: by its retention index, or by the names in a directory."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from control_room.rundir import RunDir
+
+_NUMBER = re.compile(r"\d+")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Checkpoint:
+    """Saved weights. Ordered by step."""
+
+    step: int
+    name: str
+
+
+def find_checkpoints(
+    run: RunDir,
+    *,
+    directory: Path | None = None,
+    pattern: str = "checkpoint-*",
+    settle_s: float = 0,
+) -> list[Checkpoint]:
+    """All that are there and written whole, oldest first; of a retention index, all it lists.
+
+    A directory's entry counts when nothing in it was written for ``settle_s`` seconds. What is
+    not there or cannot be read holds no checkpoints.
+    """
+    index = run.retention_index_file if directory is None else directory / "retention_index.json"
+    listed = _listed(index)
+    if listed is not None:
+        return sorted(listed)
+    return sorted(set(_named(directory or run.checkpoints, pattern, settle_s)))
+
+
+def step_of(name: str) -> int | None:
+    """The last number in a checkpoint's name."""
+    found = _NUMBER.findall(name)
+    return int(found[-1]) if found else None
+
+
+def _listed(index: Path) -> set[Checkpoint] | None:
+    try:
+        told = json.loads(index.read_text(encoding="utf-8"))
+        entries = told["checkpoints"]
+        return {
+            Checkpoint(entry["step"], str(entry.get("name") or entry["path"]))
+            for entry in entries
+            if isinstance(entry.get("step"), int)
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # none, or half written: looked at again soon
+
+
+def _named(directory: Path, pattern: str, settle_s: float) -> Iterator[Checkpoint]:
+    written_before = time.time() - settle_s
+    try:
+        for path in directory.glob(pattern):
+            step = step_of(path.stem if path.is_file() else path.name)
+            if step is not None and _last_write(path) <= written_before:
+                yield Checkpoint(step, path.stem if path.is_file() else path.name)
+    except OSError:
+        return  # it went away meanwhile
+
+
+def _last_write(path: Path) -> float:
+    inner = [each.stat().st_mtime for each in path.iterdir()] if path.is_dir() else []
+    return max([path.stat().st_mtime, *inner])

@@ -1,0 +1,172 @@
+"""The runner's settings: ``previews.toml`` in the run directory, or the file that is named."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from control_room.scorers import Scorer, scorer_of
+
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0)]
+Pool = Annotated[str, Field(min_length=1)]
+
+
+class ConfigError(ValueError):
+    """A setting is wrong or missing. The message names each one."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Server(_Section):
+    """Whom to ask, and how a checkpoint becomes the model that answers."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^/\s]+")]  # the root, without /v1
+    api: Literal["chat", "completions"] = "chat"
+    model: str = "{checkpoint}"  # may hold {checkpoint} and {step}
+    # "set_active", "reload": the specification's server loads the checkpoint first.
+    load: Literal["none", "set_active", "reload"] = "none"
+    load_timeout_s: Seconds = 300.0
+    api_key_file: Path | None = None
+    api_key_env: str | None = None
+    concurrency: Count = 8
+    timeout_s: Seconds = 120.0  # of one answer
+    attempts: Count = 4
+    longest_pause_s: Seconds = 30.0  # between two attempts
+
+    def key(self) -> str | None:
+        """The key as it is now. Raises OSError when its file cannot be read."""
+        if self.api_key_file is not None:
+            return self.api_key_file.expanduser().read_text(encoding="utf-8").strip()
+        return None if self.api_key_env is None else os.environ.get(self.api_key_env)
+
+
+class Decoding(_Section):
+    """How answers are drawn."""
+
+    max_tokens: Count = 256
+    temperature: Annotated[float, Field(ge=0)] = 0.0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    samples: Count = 1  # of each example
+    seed: int | None = None
+    log_probs: bool = True  # ask for them; a server that cannot is asked without
+    golden_ce: bool = True  # with api = "completions", where the server echoes log-probabilities
+
+    @model_validator(mode="after")
+    def _samples_differ(self) -> Self:
+        if self.samples > 1 and self.temperature == 0:
+            raise ValueError("samples above 1 need a temperature above 0: they would be the same")
+        return self
+
+
+class ExampleFile(_Section):
+    """A JSONL file of examples, and what its examples are when they do not say."""
+
+    file: Path  # relative to the settings file
+    source_pool: Pool = "fixed_eval"
+    dataset_id: str | None = None
+    regime: str | None = None
+    pattern: str | None = None
+
+
+class Round(_Section):
+    """One kind of round."""
+
+    examples: Count
+    every: Count = 1  # checkpoints
+    pools: tuple[Pool, ...] = ()  # none: all
+    failures: Annotated[int, Field(ge=0)] = 0  # recent wrong answers, asked again on top
+    seed: int = 0  # of the choice of examples
+    deadline_s: Seconds = 1800.0
+    token_budget: Count | None = None  # prompt and answer tokens together
+
+
+class Scoring(_Section):
+    """A scorer for the datasets that match one of the globs."""
+
+    datasets: Annotated[tuple[str, ...], Field(min_length=1)]
+    scorer: str
+    options: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _exists(self) -> Self:
+        scorer_of(self.scorer, self.options)
+        return self
+
+
+class Checkpoints(_Section):
+    """Where checkpoints appear: the run's retention index, or a directory of them."""
+
+    directory: Path | None = None  # default: the run's own, by its index where there is one
+    pattern: str = "checkpoint-*"  # the step is the last number of a name
+    poll_s: Seconds = 2.0
+    settle_s: Annotated[float, Field(ge=0)] = 2.0  # untouched for so long: written whole
+
+
+class Queue(_Section):
+    """Where rounds wait: in the run's cache, or in a Redis that several machines share."""
+
+    redis_url: str | None = None
+
+
+class Config(_Section):
+    """All settings. ``base`` is what relative paths are relative to."""
+
+    server: Server
+    examples: Annotated[tuple[ExampleFile, ...], Field(min_length=1)]
+    decoding: Decoding = Decoding()
+    preview: Round = Round(examples=32, failures=8, deadline_s=600)
+    eval: Round | None = Round(examples=500, every=5, pools=("fixed_eval",))
+    scoring: tuple[Scoring, ...] = ()
+    checkpoints: Checkpoints = Checkpoints()
+    queue: Queue = Queue()
+    base: Path = Path()
+
+    def scorer(self, dataset_id: str | None) -> Scorer | None:
+        """The scorer of the first entry that matches; None: the text decides."""
+        return scorer_for(self.scoring, dataset_id)
+
+
+def scorer_for(scoring: tuple[Scoring, ...], dataset_id: str | None) -> Scorer | None:
+    """The scorer of the first entry whose globs match the dataset; None when none does."""
+    for entry in scoring:
+        if any(fnmatchcase(dataset_id or "", glob) for glob in entry.datasets):
+            return scorer_of(entry.scorer, entry.options)
+    return None
+
+
+def load_config(file: Path) -> Config:
+    """Read and check the settings. Raises :class:`ConfigError`."""
+    try:
+        told = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{file} is missing. It says which server to ask and which examples, e.g.\n"
+            '  [server]\n  url = "http://127.0.0.1:8000"\n'
+            '  [[examples]]\n  file = "examples.jsonl"'
+        ) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{file} cannot be read: {error}") from None
+    try:
+        return Config(**told, base=file.resolve().parent)
+    except ValidationError as error:
+        lines = [f"{_name(item)}: {_said(item)}" for item in error.errors(include_url=False)]
+        raise ConfigError(f"wrong settings in {file}:\n  " + "\n  ".join(lines)) from None
+    except TypeError as error:
+        raise ConfigError(f"wrong settings in {file}: {error}") from None
+
+
+def _name(item: Any) -> str:
+    return ".".join(str(part) for part in item["loc"]) or "settings"
+
+
+def _said(item: Any) -> str:
+    told = {"extra_forbidden": "no such setting", "missing": "is needed"}
+    return told.get(item["type"], str(item["msg"]).removeprefix("Value error, "))
