@@ -80,7 +80,7 @@ class Round(_Section):
     """One kind of round."""
 
     examples: Count
-    every: Count = 1  # checkpoints
+    every: Annotated[int, Field(ge=0)] = 1  # checkpoints; 0: never
     pools: tuple[Pool, ...] = ()  # none: all
     failures: Annotated[int, Field(ge=0)] = 0  # recent wrong answers, asked again on top
     seed: int = 0  # of the choice of examples
@@ -123,7 +123,7 @@ class Config(_Section):
     examples: Annotated[tuple[ExampleFile, ...], Field(min_length=1)]
     decoding: Decoding = Decoding()
     preview: Round = Round(examples=32, failures=8, deadline_s=600)
-    eval: Round | None = Round(examples=500, every=5, pools=("fixed_eval",))
+    eval: Round = Round(examples=500, every=5, pools=("fixed_eval",))
     scoring: tuple[Scoring, ...] = ()
     checkpoints: Checkpoints = Checkpoints()
     queue: Queue = Queue()

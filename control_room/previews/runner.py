@@ -96,11 +96,11 @@ class Runner:
         return True
 
     def _kinds(self) -> list[tuple[str, RoundSettings]]:
-        kinds = [("preview", self._config.preview)]
-        return kinds if self._config.eval is None else [*kinds, ("eval", self._config.eval)]
+        kinds = (("preview", self._config.preview), ("eval", self._config.eval))
+        return [(kind, settings) for kind, settings in kinds if settings.every]
 
     def _settings(self, kind: str) -> RoundSettings:
-        return dict(self._kinds()).get(kind, self._config.preview)
+        return self._config.eval if kind == "eval" else self._config.preview
 
     def _checkpoints(self) -> list[Checkpoint]:
         where = self._config.checkpoints
@@ -180,7 +180,7 @@ class Runner:
     def _ask(self, round_id: str, kind: str, checkpoint: Checkpoint) -> None:
         found = tally(self._run, round_id)
         plan = self._plan(round_id, kind, checkpoint)
-        self.state.problems = tuple(self._examples.problems)
+        self.state.problems[kind] = tuple(self._examples.problems)
         total = len(plan.places) * self._config.decoding.samples
         self.state.begin(plan, found, total)
         if not plan.places:
@@ -199,7 +199,7 @@ class Runner:
             )
             end = asyncio.run(asked.run())
         if asked is not None and asked.warning is not None:
-            self.state.problems = (*self.state.problems, asked.warning)
+            self.state.problems[kind] += (asked.warning,)
         if end is not None:
             self._end(plan, found, end, total)
 

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from control_room.previews.log import Tally
@@ -27,7 +28,7 @@ class RunnerState:
 
     run: RunDir
     pending: Mapping[str, int] = field(default_factory=dict)  # rounds that wait, by kind
-    problems: tuple[str, ...] = ()
+    problems: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of the last, by kind
     skipped: int = 0
     failed: int = 0
     _plan: RoundPlan | None = None
@@ -101,7 +102,7 @@ class RunnerState:
             "last_error": self._last_error,
             "skipped": self.skipped,
             "failed": self.failed,
-            "problems": list(self.problems),
+            "problems": list(dict.fromkeys(chain.from_iterable(self.problems.values()))),
             **speed,
         }
 

@@ -1,0 +1,56 @@
+"""The runner's settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from control_room.previews.config import ConfigError, load_config
+
+LEAST = '[server]\nurl = "http://127.0.0.1:8000"\n[[examples]]\nfile = "set.jsonl"\n'
+
+
+def load(tmp_path: Path, text: str) -> object:
+    (tmp_path / "previews.toml").write_text(text)
+    return load_config(tmp_path / "previews.toml")
+
+
+def test_a_server_and_examples_are_enough(tmp_path: Path) -> None:
+    (tmp_path / "previews.toml").write_text(LEAST)
+    config = load_config(tmp_path / "previews.toml")
+    assert (config.server.concurrency, config.decoding.samples, config.preview.every) == (8, 1, 1)
+    assert config.eval.every == 5
+    assert config.base == tmp_path
+    assert config.scorer("math") is None
+
+
+def test_without_a_file_it_says_what_to_write(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"\[\[examples\]\]"):
+        load_config(tmp_path / "previews.toml")
+
+
+@pytest.mark.parametrize(
+    ("more", "word"),
+    [
+        ("[decoding]\nsamples = 4\n", "temperature above 0"),
+        ("[serve]\n", "serve: no such setting"),
+        ("[preview]\nevery = 2\n", "preview.examples: is needed"),
+        ('[[scoring]]\ndatasets = ["m*"]\nscorer = "no.such"\n', "cannot be loaded"),
+        ('base = "x"\n', "base"),
+        ("x = = 1", "cannot be read"),
+    ],
+)
+def test_a_wrong_setting_is_named(tmp_path: Path, more: str, word: str) -> None:
+    text = more + LEAST if more.startswith("base") else LEAST + more
+    with pytest.raises(ConfigError, match=word):
+        load(tmp_path, text)
+
+
+def test_scorers_go_by_globs_of_datasets(tmp_path: Path) -> None:
+    more = '[[scoring]]\ndatasets = ["gsm*"]\nscorer = "control_room.scorers.numeric"\n'
+    (tmp_path / "previews.toml").write_text(LEAST + more)
+    config = load_config(tmp_path / "previews.toml")
+    scorer = config.scorer("gsm8k")
+    assert scorer is not None and scorer("4", "it is 4")
+    assert config.scorer(None) is None
