@@ -1,0 +1,105 @@
+"""Several answers to one example: how often one is right, and how much they agree.
+
+Answers of the same round (or, without a round, of the same checkpoint) to the same example are its
+samples. What got no answer, or was not scored, counts nowhere.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from control_room.history.filters import PreviewFilter
+from control_room.history.queries import Cursor
+
+# Answers are the same when they differ in case and space alone.
+_ANSWER = "lower(trim(regexp_replace(model_answer, '\\s+', ' ', 'g')))"
+_SAMPLED = "exact_match IS NOT NULL AND example_id IS NOT NULL"
+_ASKING = "coalesce(round_id, checkpoint_id, step::VARCHAR)"
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleSamples:
+    """The samples of one example at one checkpoint."""
+
+    example_id: str
+    checkpoint_id: str | None
+    step: int
+    count: int
+    correct: int
+    distinct: int  # different answers
+    agreement: float  # share of the most frequent answer, 1/count to 1
+    entropy_nats: float  # Shannon's, over the answers; 0 when all are the same
+
+
+@dataclass(frozen=True, slots=True)
+class PassAtK:
+    """The mean of pass@k over the examples that have at least ``k`` samples."""
+
+    k: int
+    value: float
+    examples: int
+
+
+def pass_at_k(count: int, correct: int, k: int) -> float:
+    """The unbiased estimate that at least one of ``k`` samples is right: 1 - C(n-c, k) / C(n, k).
+
+    Chen et al. 2021, "Evaluating Large Language Models Trained on Code", equation 1, in their
+    numerically stable form. Raises ``ValueError`` unless 0 <= correct <= count and 1 <= k <= count.
+    """
+    if not 0 <= correct <= count:
+        raise ValueError(f"correct = {correct} of {count}: expected 0 to {count}")
+    if not 1 <= k <= count:
+        raise ValueError(f"k = {k}: expected 1 to {count}, the samples there are")
+    if count - correct < k:
+        return 1.0
+    none_right = 1.0
+    for i in range(count - correct + 1, count + 1):
+        none_right *= 1.0 - k / i
+    return 1.0 - none_right
+
+
+def pass_at(cursor: Cursor, wanted: PreviewFilter, ks: Sequence[int]) -> list[PassAtK]:
+    """pass@k for each of ``ks`` that some example has samples enough for."""
+    where, values = wanted.where()
+    counts = cursor.execute(
+        "SELECT n, c, count(*) FROM ("
+        "SELECT count(*) AS n, count(*) FILTER (exact_match) AS c FROM previews "
+        f"WHERE {where} AND {_SAMPLED} GROUP BY {_ASKING}, example_id) GROUP BY n, c",
+        values,
+    ).fetchall()
+    found = []
+    for k in ks:
+        enough = Counter({(n, c): times for n, c, times in counts if n >= k})
+        if examples := enough.total():
+            total = sum(times * pass_at_k(n, c, k) for (n, c), times in enough.items())
+            found.append(PassAtK(k, total / examples, examples))
+    return found
+
+
+def example_samples(
+    cursor: Cursor, wanted: PreviewFilter, *, limit: int, least: int = 2
+) -> list[ExampleSamples]:
+    """Examples with at least ``least`` samples, those that agree least first."""
+    where, values = wanted.where()
+    rows = cursor.execute(
+        f"""
+        WITH answers AS (
+            SELECT {_ASKING} AS asking, {_ANSWER} AS answer, example_id,
+                any_value(checkpoint_id) AS checkpoint_id, any_value(step) AS step,
+                count(*) AS times, count(*) FILTER (exact_match) AS correct
+            FROM previews WHERE {where} AND {_SAMPLED} GROUP BY asking, example_id, answer
+        ), shares AS (
+            SELECT *, times / sum(times) OVER (PARTITION BY asking, example_id) AS share
+            FROM answers
+        )
+        SELECT example_id, any_value(checkpoint_id), any_value(step), sum(times)::BIGINT AS n,
+            sum(correct)::BIGINT, count(*), max(share) AS agreement,
+            greatest(0.0, -sum(share * ln(share)))
+        FROM shares GROUP BY asking, example_id HAVING n >= ?
+        ORDER BY agreement, n DESC, asking DESC, example_id LIMIT ?
+        """,
+        [*values, least, limit],
+    ).fetchall()
+    return [ExampleSamples(*row) for row in rows]
