@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from app.assemble_evals import eval_status
-from app.assemble_jobs import job_queues, pending
+from app.assemble_jobs import job_queues, pending, runner_status
 from app.assemble_machines import (
     MachineSamples,
     gpu_summary,
@@ -31,6 +31,7 @@ from app.machine_history import QueueTrends, with_trend
 from app.settings import Settings
 from app.views import (
     EvalStatus,
+    JobQueueStatus,
     Level,
     LivenessStatus,
     LiveStatus,
@@ -44,6 +45,7 @@ from app.views import (
     Views,
 )
 from collectors.evals import EvalsReading
+from collectors.preview_runner import RunnerReading
 from collectors.previews import PreviewsReading
 from collectors.queues import QueuesReading
 from collectors.sampler import Sample
@@ -65,6 +67,7 @@ class Samples:
     evals: Sample[EvalsReading] = field(default_factory=Sample)
     snapshots: Sample[SnapshotsReading] = field(default_factory=Sample)
     history: Sample[HistoryReading] = field(default_factory=Sample)
+    runner: Sample[RunnerReading] = field(default_factory=Sample)
     machine_history: Sample[QueueTrends] = field(default_factory=Sample)
     machines: Mapping[str, MachineSamples] = field(default_factory=dict)  # by name
 
@@ -152,16 +155,18 @@ def _preview(samples: Samples, settings: Settings, run_id: str, now: float) -> P
     troubles = troubles_of(sample, settings.intervals.previews_s, "preview log", now)
     reading = sample.reading
     history_problems = _history_problems(samples.history)
+    runner = runner_status(samples.runner.reading, now)
     if reading is None:
         return PreviewStatus(
             run_id=run_id,
+            runner=runner,
             problems=troubles,
             history_problems=history_problems,
             timestamp=_utc(now),
         )
     summary = reading.summary
     latest = summary.latest
-    queues = job_queues(samples.queues.reading, samples.machines)
+    queues = _queues(samples)
     return PreviewStatus(
         run_id=run_id,
         latest_preview=None if latest is None else preview_view(latest),
@@ -179,11 +184,16 @@ def _preview(samples: Samples, settings: Settings, run_id: str, now: float) -> P
             (each.last_latency_ms for each in queues if each.kind == "preview"), None
         ),
         pattern_heatmap=_heatmap(summary.by_pattern_and_length, settings.heatmap.bin_edges),
+        runner=runner,
         age_s=None if latest is None or latest.ts is None else now - latest.ts.timestamp(),
         problems=(*troubles, *reading.problems),
         history_problems=history_problems,
         timestamp=_utc(now),
     )
+
+
+def _queues(samples: Samples) -> tuple[JobQueueStatus, ...]:
+    return job_queues(samples.queues.reading, samples.machines, samples.runner.reading)
 
 
 def _history_problems(sample: Sample[HistoryReading]) -> tuple[str, ...]:
@@ -204,7 +214,7 @@ def _system(
     troubles = troubles_of(sample, settings.intervals.queues_s, "data queue", now)
     reading = sample.reading
     trends = samples.machine_history.reading or QueueTrends()
-    queues = tuple(with_trend(each, trends) for each in job_queues(reading, samples.machines))
+    queues = tuple(with_trend(each, trends) for each in _queues(samples))
     return SystemStatus(
         run_id=run_id,
         machines=machines,

@@ -5,22 +5,57 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from app.assemble_machines import MachineSamples
-from app.views import JobQueueStatus
+from app.views import JobQueueStatus, RoundStatus, RunnerStatus
 from collectors.jobs import JobQueue
+from collectors.preview_runner import RoundReading, RunnerReading
 from collectors.queues import QueuesReading
 from control_room.rundir import QUEUE_PRIORITIES
 
+RUNNER_SILENT_S = 30.0  # it writes its state every few seconds
+
+
+def runner_status(reading: RunnerReading | None, now: float) -> RunnerStatus | None:
+    """The preview runner; None when there has been none in this run."""
+    if reading is None or reading.updated_at is None:
+        return None
+    age_s = max(0.0, now - reading.updated_at)
+    return RunnerStatus(
+        running=age_s <= RUNNER_SILENT_S,
+        age_s=age_s,
+        hostname=reading.hostname,
+        pending=dict(reading.pending or {}),
+        round=_round(reading.round),
+        last_round=_round(reading.last_round),
+        answers_per_sec=reading.answers_per_sec,
+        tokens_per_sec=reading.tokens_per_sec,
+        last_latency_ms=reading.last_latency_ms,
+        last_error=reading.last_error,
+        skipped=reading.skipped,
+        failed=reading.failed,
+        problems=reading.problems,
+    )
+
+
+def _round(reading: RoundReading | None) -> RoundStatus | None:
+    if reading is None:
+        return None
+    return RoundStatus(**{name: getattr(reading, name) for name in RoundStatus.model_fields})
+
 
 def job_queues(
-    directory: QueuesReading | None, machines: Mapping[str, MachineSamples]
+    directory: QueuesReading | None,
+    machines: Mapping[str, MachineSamples],
+    runner: RunnerReading | None = None,
 ) -> tuple[JobQueueStatus, ...]:
-    """The servers' queues, then the run's data files."""
+    """The servers' queues, the preview runner's rounds, then the run's data files."""
+    of_runner = () if runner is None else runner.jobs()
     found = [
         _view(queue, name)
         for name, samples in machines.items()
         if samples.server is not None and samples.server.reading is not None
         for queue in samples.server.reading.jobs
     ]
+    found += [_view(queue, "preview runner") for queue in of_runner]
     return (*found, *(_data_queues(directory) if directory is not None else ()))
 
 

@@ -49,6 +49,7 @@ class Intervals(_Section):
     gpu_s: Seconds = 2.0
     host_s: Seconds = 5.0
     queues_s: Seconds = 5.0
+    runner_s: Seconds = 1.0
     evals_s: Seconds = 2.0
     machines_s: Seconds = 5.0  # those that are reached over SSH or HTTP
     machine_timeout_s: Seconds = 5.0  # of each step on the way to one
@@ -141,6 +142,12 @@ class History(_Section):
     patterns: tuple[Pattern, ...] = ()
 
 
+class Previews(_Section):
+    """What the pages may ask of the preview runner."""
+
+    allow_requests: bool = False  # show the button that asks for a round now
+
+
 class Ssh(_Section):
     """How a machine is reached over SSH; what is not set comes from ``config_file``."""
 
@@ -214,6 +221,7 @@ class Settings(BaseSettings):
     thresholds: Thresholds = Thresholds()
     heatmap: Heatmap = Heatmap()
     history: History = History()
+    previews: Previews = Previews()
     machines: tuple[Machine, ...] = ()  # none: this machine alone, training
 
     @model_validator(mode="after")

@@ -16,6 +16,7 @@ from app.views import SystemStatus
 from collectors.evals import EvalWatch
 from collectors.gpu import NvmlSession
 from collectors.host import HostWatch
+from collectors.preview_runner import RunnerWatch
 from collectors.previews import PreviewWatch
 from collectors.queues import read_queues
 from collectors.sampler import Sample, Source
@@ -89,6 +90,7 @@ def sources(
         Source("queues", intervals.queues_s, lambda: read_queues(run)),
         Source("evals", intervals.evals_s, evals.read),
         Source("snapshots", intervals.evals_s, snapshots.read),
+        Source("runner", intervals.runner_s, RunnerWatch(run).read),
         Source("history", settings.history.refresh_s, history.refresh, history.close),
         Source(
             "machine_history",

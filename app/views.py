@@ -309,6 +309,37 @@ class PatternHeatmap(_View):
     counts: tuple[tuple[int, ...], ...] = ()
 
 
+class RoundStatus(_View):
+    """A round of previews: the one that runs (``outcome`` null), or how the last one ended."""
+
+    kind: str
+    checkpoint: str
+    answered: int | None = None
+    total: int | None = None
+    errors: int | None = None
+    correct: int | None = None
+    outcome: str | None = None
+    reason: str | None = None
+
+
+class RunnerStatus(_View):
+    """What the preview runner (`python -m control_room.previews`) is doing."""
+
+    running: bool  # false when it has not been heard of for a while
+    age_s: Measured
+    hostname: str | None = None
+    pending: dict[str, int] = {}  # rounds that wait, by kind
+    round: RoundStatus | None = None
+    last_round: RoundStatus | None = None
+    answers_per_sec: Measured | None = None
+    tokens_per_sec: Measured | None = None
+    last_latency_ms: Measured | None = None
+    last_error: str | None = None
+    skipped: int | None = None
+    failed: int | None = None
+    problems: tuple[str, ...] = ()
+
+
 class PreviewStatus(_View):
     """The newest preview and how the last ones went: "what has the model learned?"."""
 
@@ -326,6 +357,7 @@ class PreviewStatus(_View):
     pattern_heatmap: PatternHeatmap = PatternHeatmap()
     pending_jobs: int | None = None
     last_job_latency_ms: float | None = None
+    runner: RunnerStatus | None = None  # null: none has worked on this run
     age_s: Measured | None = None  # of the newest preview
     problems: tuple[str, ...] = ()
     history_problems: tuple[str, ...] = ()  # why the history may not be all that was logged

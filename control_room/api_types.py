@@ -383,6 +383,7 @@ class PreviewStatus(TypedDict):
     pattern_heatmap: PatternHeatmap
     pending_jobs: int | None
     last_job_latency_ms: float | None
+    runner: RunnerStatus | None
     age_s: float | None
     problems: list[str]
     history_problems: list[str]
@@ -413,6 +414,37 @@ class Rate(TypedDict):
 
     em: float | None
     count: int
+
+
+class RoundStatus(TypedDict):
+    """A round of previews: the one that runs (``outcome`` null), or how the last one ended."""
+
+    kind: str
+    checkpoint: str
+    answered: int | None
+    total: int | None
+    errors: int | None
+    correct: int | None
+    outcome: str | None
+    reason: str | None
+
+
+class RunnerStatus(TypedDict):
+    """What the preview runner (`python -m control_room.previews`) is doing."""
+
+    running: bool
+    age_s: float
+    hostname: str | None
+    pending: dict[str, int]
+    round: RoundStatus | None
+    last_round: RoundStatus | None
+    answers_per_sec: float | None
+    tokens_per_sec: float | None
+    last_latency_ms: float | None
+    last_error: str | None
+    skipped: int | None
+    failed: int | None
+    problems: list[str]
 
 
 class SeriesPoint(TypedDict):

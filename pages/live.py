@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from app.cards import evals, hardware, preview, preview_stats, queue, summary, training
+from app.cards import evals, hardware, preview, preview_stats, queue, runner, summary, training
 from app.current import monitor
+from control_room.rundir import RunDir
 
 intervals = monitor().settings.intervals
 
@@ -44,6 +45,13 @@ def preview_zone() -> None:
         preview.draw(view)
     with st.container(border=True, key="card-preview-stats"):
         preview_stats.draw(view)
+    if view.runner is not None:
+        with st.container(border=True, key="card-runner"):
+            runner.draw(
+                view.runner,
+                RunDir(monitor().settings.run_dir),
+                may_request=monitor().settings.previews.allow_requests,
+            )
 
 
 @st.fragment(run_every=intervals.eval_zone_s)
