@@ -148,6 +148,20 @@ class CheckpointStore:
         unfinished.replace(self._index_file)
 
 
+def load_params(path: Path, params: Params) -> int:
+    """Fill the weights alone from a checkpoint, and return its step.
+
+    Raises what reading a file that is no checkpoint raises: OSError, ValueError, KeyError,
+    EOFError, zipfile.BadZipFile.
+    """
+    with np.load(path, allow_pickle=False) as stored:
+        step = int(json.loads(str(stored["state"]))["step"])
+        arrays = {name: stored[f"param/{name}"] for name in params}
+    for name, target in params.items():
+        target[...] = arrays[name]
+    return step
+
+
 def _load(path: Path, params: Params, optimizer: Adam) -> tuple[int, dict[str, Any]]:
     targets = {f"param/{name}": value for name, value in params.items()}
     targets |= {f"first/{name}": value for name, value in optimizer.first.items()}

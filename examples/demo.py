@@ -1,4 +1,4 @@
-"""``python -m examples.demo``: the demo trainer and the app together, until Ctrl-C."""
+"""``python -m examples.demo``: trainer, model server, preview runner and app, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from examples.rounds import write_round_settings
 from examples.stopping import StopRequest
 from examples.workdir import DemoError, claim, held, wipe
 
@@ -55,11 +56,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if options.fresh:
                 wipe(run_dir)
         port = choose_port(options.port)
+        model_port = choose_port(0)
+        write_round_settings(run_dir, f"http://{HOST}:{model_port}")
     except DemoError as error:
         print(error, file=sys.stderr)
         return 2
     try:
-        _watch(run_dir.path, port, stop)
+        _watch(run_dir.path, port, model_port, stop)
     except DemoError as error:
         print(error, file=sys.stderr)
         return 1
@@ -68,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def choose_port(wanted: int) -> int:
-    """The wanted port of this machine if it is free, else one that is."""
+    """The wanted port of this machine if it is free (and not 0), else one that is."""
     for candidate in (wanted, 0):
         with socket.socket() as probe:
             # As servers do: a port whose last connections are only fading away is free.
@@ -78,20 +81,23 @@ def choose_port(wanted: int) -> int:
             except OSError:
                 continue
             port: int = probe.getsockname()[1]
-            if port != wanted:
+            if port != wanted != 0:
                 print(f"Port {wanted} is taken; using {port}.", flush=True)
             return port
     raise DemoError(f"No port of {HOST} is free.")
 
 
-def _watch(run_dir: Path, port: int, stop: StopRequest) -> None:
-    """Run trainer and app until asked to stop. Raises ``DemoError`` when one of them fails."""
+def _watch(run_dir: Path, port: int, model_port: int, stop: StopRequest) -> None:
+    """Run all parts until asked to stop. Raises ``DemoError`` when one of them fails."""
     address = f"http://{HOST}:{port}"
     commands = {
         "trainer": ["examples.train", "--run-dir", str(run_dir)],
         "app": ["app", "--run-dir", str(run_dir), "--port", str(port)],
+        # What a second machine would do: serve the checkpoints, and ask them.
+        "server": ["examples.serve", "--run-dir", str(run_dir), "--port", str(model_port)],
+        "runner": ["control_room.previews", "--run-dir", str(run_dir)],
     }
-    with _children(commands, run_dir) as (trainer, app):
+    with _children(commands, run_dir) as (trainer, app, server, runner):
         deadline = time.monotonic() + _START_DEADLINE_S
         while not (stop.asked() or _answers(address)):
             trainer.check()
@@ -105,11 +111,12 @@ def _watch(run_dir: Path, port: int, stop: StopRequest) -> None:
         if not stop.asked():
             print(
                 f"Control Room: {address} shows a small model learning in {run_dir}. "
-                "Ctrl-C stops both.",
+                "Ctrl-C stops it.",
                 flush=True,
             )
         while not stop.asked():
-            app.check()
+            for child in (app, server, runner):
+                child.check()
             if trainer.process.poll() != 0:  # having done all its steps is no reason to stop
                 trainer.check()
             time.sleep(0.2)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from control_room import RunDir
 from control_room.rundir import LOG_KINDS, QUEUE_PRIORITIES
+from examples.rounds import EXAMPLES
 
 MARKER = ".control_room_demo"
 LOCK = "trainer.lock"
@@ -87,8 +88,12 @@ def wipe(run_dir: RunDir) -> None:
     if not (run_dir.path / MARKER).is_file():
         raise DemoError(f"{run_dir.path} was not made by the demo: nothing was removed.")
     patterns = {
-        run_dir.path: ("trainer.log", "app.log"),
-        run_dir.status_file.parent: (f"*{run_dir.status_file.name}*",),
+        run_dir.path: ("*.log", run_dir.previews_file.name, EXAMPLES),
+        run_dir.status_file.parent: (
+            f"*{run_dir.status_file.name}*",
+            f"{run_dir.runner_state_file.name}*",
+        ),
+        run_dir.round_request_file.parent: (f"{run_dir.round_request_file.name}*",),
         run_dir.checkpoints: ("checkpoint-*.npz*", f"{run_dir.retention_index_file.name}*"),
         run_dir.checkpoints / "snapshots": ("snapshot-*.npz*",),
     }

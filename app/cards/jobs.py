@@ -44,9 +44,7 @@ def table(queues: Sequence[JobQueueStatus]) -> str:
                 kit.number(queue.pending),
                 kit.number(queue.running),
                 _failed(queue.failed),
-                kit.missing()
-                if queue.last_latency_ms is None
-                else kit.number(queue.last_latency_ms / 1000, 1, "s"),
+                _took(queue.last_latency_ms),
                 kit.sparkline(queue.pending_history, f"{_name(queue, several)} waiting"),
             )
             for queue in queues
@@ -57,6 +55,14 @@ def table(queues: Sequence[JobQueueStatus]) -> str:
 def _name(queue: JobQueueStatus, several_machines: bool) -> str:
     name = _NAMES.get(queue.kind, queue.kind.replace("_", " ").capitalize())
     return f"{name} · {queue.machine}" if several_machines and queue.machine else name
+
+
+def _took(latency_ms: float | None) -> str:
+    if latency_ms is None:
+        return kit.missing()
+    if latency_ms < 1000:
+        return kit.number(latency_ms, 0, "ms")
+    return kit.number(latency_ms / 1000, 1, "s")
 
 
 def _failed(count: int | None) -> str:

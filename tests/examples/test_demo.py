@@ -80,7 +80,7 @@ def test_it_serves_the_app_beside_a_learning_trainer_and_stops_both(
                 lambda: any((run_dir / "logs" / "preview").glob("*.jsonl")), 60, "a first preview"
             )
             children = children_of(process.pid)
-            assert len(children) == 2
+            assert len(children) == 4
             process.send_signal(number)
             assert process.wait(timeout=60) == 0
             assert not any(is_alive(child) for child in children)
