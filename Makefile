@@ -2,14 +2,15 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+INTEGRATIONS := $(VENV)-integrations
 RUN_DIR ?= .
 PORT ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run check test lint format bench tools clean
+.PHONY: help demo run check test test-integrations lint format bench tools clean
 
 help:  ## what can be made
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-18s %s\n", $$1, $$2}'
 
 demo: $(VENV)/.demo  ## train a small model and watch it learn
 	$(BIN)/python -m examples.demo $(if $(PORT),--port $(PORT))
@@ -22,6 +23,9 @@ check: $(VENV)/.app  ## try every configured source once: make check RUN_DIR=pat
 
 test: $(VENV)/.dev tools  ## run every test
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-integrations: $(INTEGRATIONS)/.done  ## run the tests against other people's libraries
+	$(INTEGRATIONS)/bin/python -m pytest tests/integrations
 
 lint: $(VENV)/.dev  ## style and types
 	$(BIN)/ruff check .
@@ -39,7 +43,7 @@ tools:  ## find Chromium and sshd, or install Debian's
 	@sh tests/ensure_tools.sh
 
 clean:  ## remove the environment and caches, never run data
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(INTEGRATIONS) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
@@ -57,4 +61,10 @@ $(VENV)/.demo: requirements.txt examples/requirements.txt | $(BIN)/python
 
 $(VENV)/.dev: requirements.txt requirements-dev.txt examples/requirements.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+# Beside the other environment: what these bring is large, and none of it is the app's.
+$(INTEGRATIONS)/.done: requirements.txt requirements-dev.txt requirements-integrations.txt examples/requirements.txt | $(BIN)/python
+	@$(PYTHON) -m venv $(INTEGRATIONS)
+	$(INTEGRATIONS)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-integrations.txt
 	@touch $@

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Finds what the tests need and pip cannot bring, installs Debian's where that is allowed, or says
-# how. Without Chromium there is no test of the pages; without sshd its tests skip by name.
+# how. Without Chromium there is no test of the pages; tests of sshd and Redis skip by name.
 set -u
 
 has() { PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v "$1" >/dev/null 2>&1; }
@@ -12,6 +12,7 @@ for name in chromium chromium-browser google-chrome google-chrome-stable; do
 done
 [ -n "$browser" ] || missing="chromium fonts-noto-color-emoji"
 has sshd && has ssh-keygen || missing="$missing openssh-server openssh-client"
+has redis-server || missing="$missing redis-server"
 [ -n "$missing" ] || exit 0
 
 give_up() {

@@ -7,6 +7,7 @@ with what the log does not hold yet.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -225,7 +226,9 @@ class Round:
         told = self._active_model
         if told is None and "{checkpoint}" in self._config.server.model and reply is not None:
             told = reply.model
-        served = told or asked
+        # Servers add a path, a revision or an ending to the name they were given.
+        whole_name = rf"(?<![\w-]){re.escape(asked)}(?![\w-])"
+        served = asked if told is None or re.search(whole_name, told) else told
         if served != asked and self.warning is None:
             self.warning = f"the server answered as {served} where {asked} was asked for"
         return served

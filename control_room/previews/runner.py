@@ -153,7 +153,12 @@ class Runner:
     def _round(self, round_id: str, kind: str, name: str, step: int) -> None:
         """What the queue runs: one round, from its plan to its record."""
         checkpoint = Checkpoint(step, name)
-        if round_id in self._ended or not self._lease(round_id):
+        if not self._lease(round_id):
+            return
+        if self._config.queue.redis_url is not None:
+            self._ended = ended_rounds(self._run)  # another runner's too
+        if round_id in self._ended:
+            self._release(round_id)
             return
         newest = max((*self._checkpoints(), checkpoint))
         if kind == "preview" and newest.step > checkpoint.step:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from app.current import NotServing, monitor, serving
 from app.monitor import Monitor
 from app.settings import load_settings
-from control_room import Recorder
+from control_room import Recorder, RunDir
 from tests.support import ROOT, wait_until
 
 
@@ -104,3 +106,35 @@ def test_when_the_views_are_no_longer_built_the_page_says_so(watching: Monitor) 
     watching._views = watching.views.model_copy(update={"live": old})
     page = AppTest.from_file(ROOT / "app" / "main.py", default_timeout=30).run()
     assert "The app stopped updating: this is from 3m ago" in shown(page)
+
+
+def runner_at_work(run_dir: Path) -> None:
+    RunDir(run_dir).runner_state_file.parent.mkdir(parents=True, exist_ok=True)
+    told = {"updated_at": time.time(), "pending": {"preview": 1}, "skipped": 0, "failed": 0}
+    RunDir(run_dir).runner_state_file.write_text(json.dumps(told))
+
+
+def test_a_runner_is_shown_and_asks_for_nothing_by_default(
+    watching: Monitor, run_dir: Path
+) -> None:
+    runner_at_work(run_dir)
+    wait_until(lambda: watching.views.preview.runner is not None, 10)
+    page = AppTest.from_file(ROOT / "app" / "main.py", default_timeout=30).run()
+    assert "waiting for a checkpoint" in shown(page)
+    assert not page.button
+
+
+def test_a_round_can_be_asked_for_where_the_settings_allow_it(run_dir: Path) -> None:
+    settings = load_settings({"run_dir": str(run_dir), "previews": {"allow_requests": True}})
+    started = Monitor(settings)
+    started.start()
+    try:
+        with serving(started):
+            runner_at_work(run_dir)
+            wait_until(lambda: started.views.preview.runner is not None, 10)
+            page = AppTest.from_file(ROOT / "app" / "main.py", default_timeout=30).run()
+            page.button(key="runner-request").click().run()
+            assert not page.exception
+    finally:
+        started.stop()
+    assert RunDir(run_dir).round_request_file.exists()

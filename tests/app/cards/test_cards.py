@@ -8,7 +8,7 @@ from html import unescape
 
 import pytest
 
-from app.cards import hardware, jobs, kit, preview, preview_stats, queue, summary, training
+from app.cards import hardware, jobs, kit, preview, preview_stats, queue, runner, summary, training
 from app.views import (
     GpuStatus,
     HealthLight,
@@ -21,6 +21,8 @@ from app.views import (
     PreviewStatus,
     Queues,
     Rate,
+    RoundStatus,
+    RunnerStatus,
     ServerStatus,
     SystemStatus,
 )
@@ -302,6 +304,37 @@ def test_jobs_are_told_by_kind_and_unknown_counts_are_not_zero() -> None:
 def test_jobs_of_servers_stand_in_the_queue_card() -> None:
     view = system(job_queues=[JobQueueStatus(kind="preview", machine="box", pending=7)])
     assert "Preview 7" in text(queue.html(live(), view))
+
+
+def test_the_runner_says_what_it_is_at_and_how_the_last_round_ended() -> None:
+    view = RunnerStatus(
+        running=True,
+        age_s=1,
+        pending={"preview": 2},
+        round=RoundStatus(kind="preview", checkpoint="c7", answered=3, total=12, errors=1),
+        last_round=RoundStatus(
+            kind="eval", checkpoint="c5", outcome="completed", answered=10, errors=2, correct=4
+        ),
+        answers_per_sec=2.5,
+        skipped=1,
+        last_error="HTTP 500",
+        problems=("the server answered as c5",),
+    )
+    shown = text(runner.html(view))
+    assert "✓ asking preview of c7 3 of 12, 1 without an answer" in shown
+    assert "Last: eval of c5 completed, 10 answers, 50 % right" in shown
+    assert "Rounds waiting 2" in shown
+    assert "Last error: HTTP 500" in shown
+    assert "▲ the server answered as c5" in shown
+
+
+def test_a_runner_that_is_gone_says_since_when() -> None:
+    gone = RunnerStatus(
+        running=False, age_s=125, round=RoundStatus(kind="preview", checkpoint="c7", answered=3)
+    )
+    shown = text(runner.html(gone))
+    assert "▲ not running, seen 2m ago" in shown
+    assert "preview of c7" not in shown
 
 
 def test_an_outcome_is_told_in_words() -> None:

@@ -286,6 +286,24 @@ class TestWhichCheckpointAnswers:
         told = json.loads(bench.run.runner_state_file.read_text())
         assert any("answered as checkpoint-3" in problem for problem in told["problems"])
 
+    @pytest.mark.parametrize(
+        ("told", "served"),
+        [
+            ("checkpoint-5", "checkpoint-5"),
+            ("/models/checkpoint-5@main", "checkpoint-5"),
+            ("checkpoint-5.gguf", "checkpoint-5"),
+            ("checkpoint-55", "checkpoint-55"),
+            ("base", "base"),
+        ],
+    )
+    def test_the_model_that_a_server_names_is_the_one_that_answered(
+        self, bench: Bench, serve: Serve, told: str, served: str
+    ) -> None:
+        server = serve(lambda body: completion("4", model=told))
+        bench.checkpoint(5)
+        bench.work_off(bench.runner(server.url))
+        assert bench.previews()[0].checkpoint_id == served
+
     def test_a_model_name_that_does_not_change_is_trusted(self, bench: Bench, serve: Serve) -> None:
         server = serve()
         bench.checkpoint(5)
