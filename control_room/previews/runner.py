@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from huey import Huey, PriorityRedisHuey, SqliteHuey
 
@@ -202,7 +203,9 @@ class Runner:
                 stopping=self.stopped.is_set,
                 answered=self.state.answered,
             )
-            end = asyncio.run(asked.run())
+            # In a thread of its own: the caller's may have an event loop running, as notebooks do.
+            with ThreadPoolExecutor(1, thread_name_prefix="ask") as asking:
+                end = asking.submit(asyncio.run, asked.run()).result()
         if asked is not None and asked.warning is not None:
             self.state.problems[kind] += (asked.warning,)
         if end is not None:

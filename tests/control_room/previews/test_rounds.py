@@ -429,6 +429,17 @@ def test_told_to_stop_it_ends_soon_and_goes_on_later(bench: Bench, serve: Serve)
     assert bench.rounds()[0].answered == EXAMPLES
 
 
+def test_it_works_where_an_event_loop_is_running(bench: Bench, serve: Serve) -> None:
+    bench.checkpoint(1)
+    runner = bench.runner(serve().url)
+
+    async def notebook() -> None:
+        bench.work_off(runner)
+
+    asyncio.run(notebook())
+    assert len(bench.previews()) == EXAMPLES
+
+
 def test_the_state_file_tells_progress(bench: Bench, serve: Serve) -> None:
     bench.checkpoint(1)
     runner = bench.runner(serve().url)
