@@ -28,6 +28,7 @@ from app.health import (
 from app.history import HistoryReading
 from app.lengths import bin_label, bin_of
 from app.machine_history import QueueTrends, with_trend
+from app.retention import RetentionReading
 from app.settings import Settings
 from app.views import (
     EvalStatus,
@@ -68,6 +69,7 @@ class Samples:
     snapshots: Sample[SnapshotsReading] = field(default_factory=Sample)
     history: Sample[HistoryReading] = field(default_factory=Sample)
     runner: Sample[RunnerReading] = field(default_factory=Sample)
+    retention: Sample[RetentionReading] = field(default_factory=Sample)
     machine_history: Sample[QueueTrends] = field(default_factory=Sample)
     machines: Mapping[str, MachineSamples] = field(default_factory=dict)  # by name
 
@@ -232,7 +234,11 @@ def _system(
         processing_files=() if reading is None else reading.processing_files,
         next_files=() if reading is None else reading.next_files,
         queue_age_s=sample.age_s(now),
-        problems=(*troubles, *((reading.problem,) if reading and reading.problem else ())),
+        problems=(
+            *troubles,
+            *((reading.problem,) if reading and reading.problem else ()),
+            *(samples.retention.reading.problems if samples.retention.reading else ()),
+        ),
         timestamp=_utc(now),
     )
 

@@ -119,7 +119,11 @@ def _machine(
 ) -> MachineStatus:
     looks = [
         look
-        for look in (_local(samples, now), _over_ssh(samples, now), _over_http(samples, now))
+        for look in (
+            _local(samples, now),
+            _remote("SSH", samples.ssh, now),
+            _remote("HTTP", samples.server, now),
+        )
         if look is not None
     ]
     # The first that knows counts: SSH tells more than a server does.
@@ -179,25 +183,14 @@ def _local(samples: MachineSamples, now: float) -> _Look | None:
     )
 
 
-def _over_ssh(samples: MachineSamples, now: float) -> _Look | None:
-    if samples.ssh is None:
+def _remote(
+    way: str, sample: Sample[SshReading] | Sample[ServerReading] | None, now: float
+) -> _Look | None:
+    if sample is None:
         return None
-    reading = samples.ssh.reading
+    reading: SshReading | ServerReading | None = sample.reading
     if reading is None:
-        return _Look(message=samples.ssh.error)
-    return _remote_look("SSH", reading, now)
-
-
-def _over_http(samples: MachineSamples, now: float) -> _Look | None:
-    if samples.server is None:
-        return None
-    reading = samples.server.reading
-    if reading is None:
-        return _Look(message=samples.server.error)
-    return _remote_look("HTTP", reading, now)
-
-
-def _remote_look(way: str, reading: SshReading | ServerReading, now: float) -> _Look:
+        return _Look(message=sample.error)
     age_s = None if reading.answered_at is None else max(0.0, now - reading.answered_at)
     return _Look(
         gpus=reading.gpus,

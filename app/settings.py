@@ -23,6 +23,7 @@ from pydantic_settings import (
 
 from collectors.ssh_reading import SshTarget
 from control_room.history.patterns import PatternRule
+from control_room.retention import COMPRESS_AFTER_DAYS, DELETE_AFTER_DAYS
 
 ENV_PREFIX = "CONTROL_ROOM_"
 FILE_NAME = "control_room.toml"
@@ -148,6 +149,20 @@ class Previews(_Section):
     allow_requests: bool = False  # show the button that asks for a round now
 
 
+class Retention(_Section):
+    """Whether the app itself compresses and deletes old days of the run's logs, once an hour."""
+
+    enabled: bool = False
+    compress_after_days: Annotated[int, Field(ge=1)] = COMPRESS_AFTER_DAYS
+    delete_after_days: Annotated[int, Field(ge=2)] = DELETE_AFTER_DAYS
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.delete_after_days <= self.compress_after_days:
+            raise ValueError("delete_after_days must be above compress_after_days")
+        return self
+
+
 class Ssh(_Section):
     """How a machine is reached over SSH; what is not set comes from ``config_file``."""
 
@@ -222,6 +237,7 @@ class Settings(BaseSettings):
     heatmap: Heatmap = Heatmap()
     history: History = History()
     previews: Previews = Previews()
+    retention: Retention = Retention()
     machines: tuple[Machine, ...] = ()  # none: this machine alone, training
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ from app.assemble import Samples
 from app.assemble_machines import MachineSamples
 from app.history import RunHistory
 from app.machine_history import MachineHistory
+from app.retention import EVERY_S, retain
 from app.settings import Machine, Settings
 from app.views import SystemStatus
 from collectors.evals import EvalWatch
@@ -97,6 +98,11 @@ def sources(
             TAKEN_EVERY_S,
             lambda: machine_history.take(system()),
             machine_history.close,
+        ),
+        *(
+            [Source("retention", EVERY_S, lambda: retain(settings))]
+            if settings.retention.enabled
+            else []
         ),
         *(each for machine in settings.watched_machines for each in _machine(machine, settings)),
     ]

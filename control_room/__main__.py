@@ -5,12 +5,19 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 
 from control_room.importing import ImportRefused, import_files
 from control_room.rescoring import rescore
+from control_room.retention import (
+    COMPRESS_AFTER_DAYS,
+    DELETE_AFTER_DAYS,
+    carry_out,
+    plan,
+)
 from control_room.rundir import RunDir
 from control_room.scorers import Scorer, scorer_of
 
@@ -18,6 +25,8 @@ from control_room.scorers import Scorer, scorer_of
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the arguments and do what they ask. Returns the exit status."""
     arguments = _parser().parse_args(argv)
+    if arguments.command == "retain":
+        return _retain(RunDir(arguments.run_dir), arguments)
     if arguments.command == "score":
         return _score(arguments.file, arguments.output, arguments.scorer)
     return _import(arguments.sources, RunDir(arguments.run_dir))
@@ -51,7 +60,49 @@ def _parser() -> argparse.ArgumentParser:
         metavar="GLOB=NAME",
         help="a scorer for the datasets that match, e.g. 'gsm8k*=control_room.scorers.numeric'",
     )
+    retaining = commands.add_parser(
+        "retain",
+        help="compress old days of a run's logs, and delete the oldest",
+        description="Compress the days of a run's logs that are older than a week and delete those "
+        "older than a month. A day is at every moment whole in one of its two files.",
+    )
+    retaining.add_argument("--run-dir", required=True, type=Path, metavar="DIR")
+    retaining.add_argument(
+        "--compress-after-days", type=int, default=COMPRESS_AFTER_DAYS, metavar="N"
+    )
+    retaining.add_argument("--delete-after-days", type=int, default=DELETE_AFTER_DAYS, metavar="N")
+    retaining.add_argument("--keep-all", action="store_true", help="compress, but delete nothing")
+    retaining.add_argument("--dry-run", action="store_true", help="only print what would be done")
     return parser
+
+
+def _retain(run: RunDir, arguments: argparse.Namespace) -> int:
+    try:
+        steps = plan(
+            run,
+            datetime.now().astimezone().date(),
+            compress_after_days=arguments.compress_after_days,
+            delete_after_days=None if arguments.keep_all else arguments.delete_after_days,
+        )
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if arguments.dry_run:
+        for step in steps:
+            print(f"would {step}")
+        print(f"{len(steps)} files would be changed; nothing was")
+        return 0
+    freed_bytes = problems = 0
+    for step in steps:
+        done = carry_out(step)
+        freed_bytes += done.freed_bytes
+        if done.problem is None:
+            print(step)
+        else:
+            problems += 1
+            print(done.problem, file=sys.stderr)
+    print(f"{len(steps) - problems} files changed, {freed_bytes / 2**20:.1f} MiB freed")
+    return 1 if problems else 0
 
 
 def _score(source: Path, output: Path | None, scorers: Sequence[str]) -> int:

@@ -12,7 +12,6 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,12 +19,8 @@ from control_room import PreviewRecord, RoundRecord, RunDir
 from control_room.previews.config import load_config
 from control_room.previews.runner import Runner
 from control_room.records import parse_line
+from tests.integrations.tiny import make_model, make_tokenizer
 from tests.support import free_port, wait_until
-
-transformers = pytest.importorskip("transformers", reason="make test-integrations brings it")
-tokenizers = pytest.importorskip("tokenizers")
-
-TEXTS = ["what is 2 + 2? the answer is 4", "what is 3 + 4? the answer is 7"]
 
 
 @pytest.fixture(scope="module")
@@ -33,46 +28,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
     """A run with two checkpoints in Hugging Face's format."""
     run = RunDir(tmp_path_factory.mktemp("served") / "run")
     tokenizer = make_tokenizer()
-    config = transformers.LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=256,
-        bos_token_id=1,
-        eos_token_id=2,
-        pad_token_id=0,
-    )
     for step in (10, 20):
         directory = run.checkpoints / f"checkpoint-{step}"
-        transformers.set_seed(step)
-        transformers.LlamaForCausalLM(config).save_pretrained(directory)
+        make_model(tokenizer, seed=step).save_pretrained(directory)
         tokenizer.save_pretrained(directory)
     examples = [{"id": str(n), "prompt": f"what is {n} + 2?", "golden": "4"} for n in range(6)]
     (run.path / "set.jsonl").write_text("\n".join(map(json.dumps, examples)) + "\n")
     return run
-
-
-def make_tokenizer() -> Any:
-    byte_level = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made = tokenizers.Tokenizer(tokenizers.models.BPE())
-    made.pre_tokenizer = byte_level
-    made.decoder = tokenizers.decoders.ByteLevel()
-    trainer = tokenizers.trainers.BpeTrainer(
-        vocab_size=300,
-        special_tokens=["<pad>", "<s>", "</s>"],
-        initial_alphabet=byte_level.alphabet(),
-    )
-    made.train_from_iterator(TEXTS * 20, trainer)
-    tokenizer = transformers.PreTrainedTokenizerFast(
-        tokenizer_object=made, pad_token="<pad>", bos_token="<s>", eos_token="</s>"
-    )
-    tokenizer.chat_template = (
-        "{% for message in messages %}{{ message['content'] }}\n{% endfor %}"
-        "{% if add_generation_prompt %}answer: {% endif %}"
-    )
-    return tokenizer
 
 
 @pytest.fixture(scope="module")
