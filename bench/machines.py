@@ -18,6 +18,7 @@ from pathlib import Path
 
 import psutil
 
+from app.sources import hush_libraries
 from bench.rows import Row, at_most
 from collectors.inference_server import ServerWatch
 from collectors.sampler import Sampler, Source
@@ -39,6 +40,7 @@ PACE_S = 0.25
 
 def measure() -> list[Row]:
     """Run every measurement of this module; about three minutes."""
+    hush_libraries()
     directory = Path(tempfile.mkdtemp(prefix="control-room-bench-"))
     server = Sshd(directory)
     try:
