@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 
-from control_room.importing import ImportRefused, import_files
+from control_room.extra import MissingExtra
+from control_room.importing import (
+    PATTERNS,
+    Imported,
+    ImportOptions,
+    ImportRefused,
+    Watch,
+    import_files,
+)
 from control_room.rescoring import rescore
 from control_room.retention import (
     COMPRESS_AFTER_DAYS,
@@ -21,6 +30,8 @@ from control_room.retention import (
 from control_room.rundir import RunDir
 from control_room.scorers import Scorer, scorer_of
 
+_WATCH_EVERY_S = 2.0
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse the arguments and do what they ask. Returns the exit status."""
@@ -29,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _retain(RunDir(arguments.run_dir), arguments)
     if arguments.command == "score":
         return _score(arguments.file, arguments.output, arguments.scorer)
-    return _import(arguments.sources, RunDir(arguments.run_dir))
+    return _import(arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -37,12 +48,25 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     importing = commands.add_parser(
         "import",
-        help="take previews of another system into a run's log",
-        description="Take evolution snapshots (step_*.json) and preview rounds "
-        "(preview_step_*.json) into a run's preview log. Importing again adds nothing twice.",
+        help="take another system's previews and metrics into a run's logs",
+        description="Take files of other systems into a run's logs. Importing again adds nothing "
+        f"twice. In a directory these are looked for: {', '.join(PATTERNS)}.",
     )
     importing.add_argument("sources", nargs="+", type=Path, metavar="FILE_OR_DIRECTORY")
     importing.add_argument("--run-dir", required=True, type=Path, metavar="DIR")
+    importing.add_argument("--run", metavar="NAME", help="which run, of a file that holds several")
+    importing.add_argument(
+        "--golden-column", metavar="NAME", help="column of TRL completions with the golden answer"
+    )
+    importing.add_argument(
+        "--right-when",
+        type=_threshold,
+        metavar="REWARD>=X",
+        help="which TRL completions are right, e.g. 'accuracy_reward>=1'",
+    )
+    importing.add_argument(
+        "--watch", action="store_true", help="keep importing what appears there, until Ctrl-C"
+    )
     scoring = commands.add_parser(
         "score",
         help="score a preview log anew, without asking the model again",
@@ -139,25 +163,60 @@ def _named_scorer(text: str) -> tuple[str, Scorer]:
     return glob, scorer_of(name)
 
 
-def _import(sources: Sequence[Path], run: RunDir) -> int:
-    files = added = refused = 0
+def _import(arguments: argparse.Namespace) -> int:
+    run = RunDir(arguments.run_dir)
+    options = ImportOptions(arguments.run, arguments.golden_column, arguments.right_when)
     try:
-        for outcome in import_files(sources, run):
-            if isinstance(outcome, ImportRefused):
-                refused += 1
-                print(outcome, file=sys.stderr)
-                continue
-            files += 1
-            added += outcome.added
-            there = f", {outcome.already_there} were there already" if outcome.already_there else ""
-            print(f"{outcome.path}: {outcome.added} previews of a {outcome.format}{there}")
+        if arguments.watch:
+            return _watch(arguments.sources, run, options)
+        outcomes = [_told(each) for each in import_files(arguments.sources, run, options)]
     except OSError as error:
-        print(f"{run.logs('preview')} cannot be written: {error}", file=sys.stderr)
+        print(f"{run.path} cannot be written: {error}", file=sys.stderr)
         return 1
-    print(f"{added} previews of {files} files are now in {run.logs('preview')}")
-    if not files and not refused:
-        print("No *.json file was found there.", file=sys.stderr)
-    return 1 if refused or not files else 0
+    except MissingExtra as error:
+        print(error, file=sys.stderr)
+        return 1
+    imported = [each for each in outcomes if isinstance(each, Imported)]
+    added = sum(each.added for each in imported)
+    print(f"{added} records of {len(imported)} files are now in {run.path / 'logs'}")
+    if not outcomes:
+        print(f"No file of a known name was found there: {', '.join(PATTERNS)}.", file=sys.stderr)
+    return 1 if len(imported) < len(outcomes) or not outcomes else 0
+
+
+def _watch(sources: Sequence[Path], run: RunDir, options: ImportOptions) -> int:
+    print("Importing what appears there; Ctrl-C ends it.", flush=True)
+    watches = [Watch(source, run, options) for source in sources]
+    try:
+        while True:
+            for watch in watches:
+                for outcome in watch.look():
+                    _told(outcome)
+            time.sleep(_WATCH_EVERY_S)
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        for watch in watches:
+            watch.close()
+
+
+def _told(outcome: Imported | ImportRefused) -> Imported | ImportRefused:
+    if isinstance(outcome, ImportRefused):
+        print(outcome, file=sys.stderr, flush=True)
+        return outcome
+    there = f", {outcome.already_there} were there already" if outcome.already_there else ""
+    print(f"{outcome.path}: {outcome.added} records of a {outcome.format}{there}", flush=True)
+    if outcome.left_out:
+        left = ", ".join(f"{name} ({count})" for name, count in sorted(outcome.left_out.items()))
+        print(f"  left out: {left}", flush=True)
+    return outcome
+
+
+def _threshold(text: str) -> tuple[str, float]:
+    name, sign, least = text.partition(">=")
+    if not sign or not name.strip():
+        raise argparse.ArgumentTypeError(f"{text}: expected REWARD>=X")
+    return name.strip(), float(least)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from control_room.extra import MissingExtra
-from control_room.integrations._names import known_metrics, plain
+from control_room.integrations._values import plain
+from control_room.metric_names import known_metrics
 from control_room.recorder import Recorder
 
 try:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from control_room.extra import MissingExtra
-from control_room.integrations._names import finite, known_metrics
+from control_room.integrations._values import finite
+from control_room.metric_names import known_metrics
 from control_room.recorder import Recorder
 from control_room.scoring import score
 

@@ -81,10 +81,16 @@ def ended_rounds(run: RunDir) -> dict[str, RoundRecord]:
     return found
 
 
-def open_failures(run: RunDir, count: int) -> list[str]:
-    """Ids of the examples whose newest answer is wrong, the newest first."""
+def open_failures(run: RunDir, count: int, *, but_not_of: str = "") -> list[str]:
+    """Ids of the examples whose newest answer is wrong, the newest first.
+
+    Answers of the round ``but_not_of`` do not count, so that a round that goes on after a kill asks
+    what it set out to ask.
+    """
     last: dict[str, bool] = {}
     for record in _newest_previews(run):
+        if record.round_id == but_not_of:
+            continue
         if record.example_id is not None and record.exact_match is not None:
             last.setdefault(record.example_id, record.exact_match)
     return [example_id for example_id, right in last.items() if not right][:count]

@@ -54,6 +54,7 @@ class Runner:
         )
         self._recorder = Recorder(run)
         self.stopped = threading.Event()
+        self._lock = threading.Lock()  # around _ended: both threads end rounds
         self._ended = ended_rounds(run)
         self._seen: set[Checkpoint] = set()
         self._queued: set[str] = set()  # ids of rounds, by this process
@@ -73,7 +74,11 @@ class Runner:
     def watch(self) -> None:
         """Look for checkpoints and requests until :meth:`stop`."""
         while not self.stopped.is_set():
-            self.look()
+            try:
+                self.look()
+            except Exception:
+                # A queue or a directory that is away for a while must not end the watching.
+                log.exception("looking for checkpoints broke")
             self.stopped.wait(self._config.checkpoints.poll_s)
 
     def look(self) -> None:
@@ -127,11 +132,11 @@ class Runner:
             # Before the first round of a run, its older checkpoints are history.
             for each in overtaken if last is not None or self._queued else ():
                 self._end_skipped(kind, each, newest)
-        elif not self._eval_is_due(kind, settings.every, last, new):
+        elif not self._is_due_again(kind, settings.every, last, new):
             return
         self._enqueue(kind, newest, _id(kind, newest))
 
-    def _eval_is_due(
+    def _is_due_again(
         self, kind: str, every: int, last: int | None, new: Sequence[Checkpoint]
     ) -> bool:
         """Enough checkpoints since the last, and none of its kind waits or runs."""
@@ -157,16 +162,16 @@ class Runner:
         if not self._lease(round_id):
             return
         if self._config.queue.redis_url is not None:
-            self._ended = ended_rounds(self._run)  # another runner's too
-        if round_id in self._ended:
-            self._release(round_id)
-            return
-        newest = max((*self._checkpoints(), checkpoint))
-        if kind == "preview" and newest.step > checkpoint.step:
-            self._end_skipped(kind, checkpoint, newest)
-            return
+            with self._lock:
+                self._ended = ended_rounds(self._run)  # another runner's too
         try:
-            self._ask(round_id, kind, checkpoint)
+            if round_id in self._ended:
+                return
+            newest = max((*self._checkpoints(), checkpoint))
+            if kind == "preview" and newest.step > checkpoint.step:
+                self._end_skipped(kind, checkpoint, newest)
+            else:
+                self._ask(round_id, kind, checkpoint)
         except Exception as error:
             # One round that breaks must not stop the next; it is told as what it is.
             log.exception("%s broke", round_id)
@@ -216,7 +221,7 @@ class Runner:
         places = self._examples.choose(settings.examples, seed=settings.seed, pools=settings.pools)
         failures: frozenset[Place] = frozenset()
         if settings.failures:
-            wrong = set(open_failures(self._run, settings.failures))
+            wrong = set(open_failures(self._run, settings.failures, but_not_of=round_id))
             failures = frozenset(self._examples.find(wrong)) - set(places)
         return RoundPlan(
             round_id=round_id,
@@ -272,8 +277,9 @@ class Runner:
 
     def _log_end(self, record: RoundRecord) -> None:
         self._recorder.log_round(record)
-        # Replaced, not changed: the watching thread may be going through it.
-        self._ended = {**self._ended, record.round_id: record}
+        with self._lock:
+            # Replaced, not changed: the other thread may be going through it.
+            self._ended = {**self._ended, record.round_id: record}
         log.info("%s: %s", record.round_id, record.outcome)
         self.state.end(
             {

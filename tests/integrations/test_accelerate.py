@@ -1,4 +1,4 @@
-"""Accelerate's real tracking, read back from the logs."""
+"""Accelerate's real tracking, read back through the history index."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from control_room import MetricPoint, RunDir
-from control_room.records import parse_line
+from control_room import RunDir
+from tests.integrations.readback import read_back
 
 accelerate = pytest.importorskip("accelerate", reason="make test-integrations brings it")
 torch = pytest.importorskip("torch")
@@ -25,9 +25,7 @@ def test_what_is_logged_and_the_configuration_are_recorded(tmp_path: Path) -> No
         accelerator.log({"train_loss": loss, "lr": 0.1, "accuracy": 0.5}, step=step)
     accelerator.log({"loss": 1.0})  # without a step
     accelerator.end_training()
-    (log,) = run.logs("metrics").iterdir()
-    points = [parse_line(MetricPoint, line) for line in log.read_bytes().splitlines()]
-    assert [(point.step, point.loss, point.learning_rate) for point in points] == [
+    assert read_back(run, "SELECT step, loss, learning_rate FROM metrics ORDER BY step") == [
         (0, 1.0, 0.1),
         (1, 0.5, 0.1),
         (2, pytest.approx(1 / 3), 0.1),

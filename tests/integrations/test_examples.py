@@ -9,15 +9,33 @@ from pathlib import Path
 
 import pytest
 
+from control_room import RunDir
+from tests.integrations.readback import read_back
 from tests.support import ROOT
 
 pytest.importorskip("transformers", reason="make test-integrations brings it")
 
 
-def test_the_huggingface_script_records_a_run(tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    command = [sys.executable, "-m", "examples.huggingface", "--run-dir", str(run), "--steps", "20"]
-    subprocess.run(command, cwd=ROOT, check=True, timeout=120, capture_output=True)
-    status = json.loads((run / "status" / "training_status.json").read_text())
+@pytest.mark.parametrize(
+    ("name", "asks_model"),
+    [
+        ("huggingface", True),
+        ("trl", True),
+        ("accelerate", False),
+        ("lightning", False),
+        ("pytorch", False),
+    ],
+)
+def test_a_script_records_a_run(tmp_path: Path, name: str, asks_model: bool) -> None:
+    run = RunDir(tmp_path / "run")
+    command = [sys.executable, "-m", f"examples.{name}", "--run-dir", str(run.path)]
+    subprocess.run(
+        [*command, "--steps", "20"], cwd=ROOT, check=True, timeout=180, capture_output=True
+    )
+    status = json.loads(run.status_file.read_text())
     assert (status["status"], status["current_step"]) == ("completed", 20)
-    assert list((run / "logs" / "preview").glob("*.jsonl"))
+    assert status["total_steps"] == 20
+    ((logged,),) = read_back(run, "SELECT count(*) FROM metrics WHERE loss IS NOT NULL")
+    assert logged == 20
+    previews = read_back(run, "SELECT step, golden FROM previews")
+    assert previews == ([(20, "4")] if asks_model else [])

@@ -1,4 +1,4 @@
-"""Lightning's real Trainer, read back from the logs."""
+"""Lightning's real Trainer, read back through the history index."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from control_room import MetricPoint, RunDir
-from control_room.records import parse_line
+from control_room import RunDir
+from tests.integrations.readback import read_back
 
 lightning = pytest.importorskip("lightning", reason="make test-integrations brings it")
 torch = pytest.importorskip("torch")
@@ -66,12 +66,15 @@ def status(run: RunDir) -> dict[str, Any]:
 def test_what_the_module_logs_is_recorded(tmp_path: Path) -> None:
     run, module = RunDir(tmp_path / "run"), Line()
     fit(run, module)
-    (log,) = run.logs("metrics").iterdir()
-    points = [parse_line(MetricPoint, line) for line in log.read_bytes().splitlines()]
-    losses = [point.loss for point in points if point.loss is not None]
-    assert losses == pytest.approx(module.losses)
-    assert [point.step for point in points if point.loss is not None] == list(range(STEPS))
-    assert any(point.val_loss is not None for point in points)
+    told_back = read_back(
+        run, "SELECT step, loss FROM metrics WHERE loss IS NOT NULL ORDER BY step"
+    )
+    assert [loss for _, loss in told_back] == pytest.approx(module.losses)
+    assert [step for step, _ in told_back] == list(range(STEPS))
+    validated = read_back(run, "SELECT val_loss FROM metrics WHERE val_loss IS NOT NULL")
+    assert [loss for (loss,) in validated] == [
+        pytest.approx(module.trainer.callback_metrics["val_loss"].item())
+    ]
     told = status(run)
     assert (told["status"], told["current_step"], told["total_steps"]) == (
         "completed",

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from control_room import MetricPoint, PreviewRecord, RunDir
-from control_room.records import parse_line
+from control_room import RunDir
+from tests.integrations.readback import read_back
 from tests.integrations.tiny import TEXTS, make_model, make_tokenizer
 
 trl = pytest.importorskip("trl", reason="make test-integrations brings it")
@@ -47,11 +47,8 @@ def test_a_fine_tuning_is_recorded_with_previews(tmp_path: Path) -> None:
         ],
     )
     trainer.train()
-    (log,) = run.logs("metrics").iterdir()
-    points = [parse_line(MetricPoint, line) for line in log.read_bytes().splitlines()]
-    told = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    assert [point.loss for point in points if point.loss is not None] == told
-    (log,) = run.logs("preview").iterdir()
-    previews = [parse_line(PreviewRecord, line) for line in log.read_bytes().splitlines()]
-    assert [preview.step for preview in previews] == [2, 4]
+    told = [(entry["loss"],) for entry in trainer.state.log_history if "loss" in entry]
+    logged = "SELECT loss FROM metrics WHERE loss IS NOT NULL ORDER BY step"
+    assert read_back(run, logged) == told
+    assert read_back(run, "SELECT step FROM previews ORDER BY step") == [(2,), (4,)]
     assert json.loads(run.status_file.read_text())["status"] == "completed"

@@ -1,4 +1,4 @@
-"""Importing what another system kept: all of it, once, and nothing made up."""
+"""Importing what the specification's system kept: all of it, once, and nothing made up."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from control_room import RunDir
+from control_room import MetricPoint, RunDir
 from control_room.__main__ import main
 from control_room.history import queries
 from control_room.history.filters import PreviewFilter
 from control_room.history.index import HistoryIndex
 from control_room.history.queries import PreviewRow
+from control_room.records import parse_line
 from tests.support import SHARED
 
 SNAPSHOT: dict[str, Any] = {
@@ -124,7 +125,7 @@ def test_a_directory_without_files_is_said_so(
     run: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert imported(run, tmp_path) == 1
-    assert "No *.json file" in capsys.readouterr().err
+    assert "No file of a known name" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not (SHARED / "data").is_dir(), reason="needs ../shared/data")
@@ -140,3 +141,49 @@ def test_real_snapshots_browse_and_filter(run: RunDir) -> None:
     assert {row.prompt for row in found} == {example["input"] for example in one["examples"]}
     assert [row.ts for row in rows] == sorted((row.ts for row in rows), reverse=True)
     assert len(previews(run, PreviewFilter(exact_match=True))) == 0
+
+
+INFERENCE: dict[str, Any] = {
+    "ts": "2026-11-23T13:32:25.592122",
+    "step": 14700,
+    "epoch": 2,
+    "loss": 0.84,
+    "lr": 0.0002,
+    "prompt": "All men",
+    "golden": "Mortal",
+    "model_output": "Mortal",
+    "matches": True,
+}
+
+
+def points(run: RunDir) -> list[MetricPoint]:
+    return [
+        parse_line(MetricPoint, line)
+        for log in sorted(run.logs("metrics").iterdir())
+        for line in log.read_bytes().splitlines()
+    ]
+
+
+def test_an_inference_log_becomes_previews_and_metrics_and_its_torn_end_is_told(
+    run: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "inference_20261123.log"
+    log.write_text(json.dumps(INFERENCE) + "\n" + json.dumps(INFERENCE)[:40])
+    assert imported(run, log) == 0
+    assert "lines that cannot be read (1)" in capsys.readouterr().out
+    (row,) = previews(run)
+    assert (row.step, row.exact_match, row.model_tokens) == (14700, True, None)
+    (point,) = points(run)
+    assert (point.step, point.loss, point.learning_rate, point.epoch) == (14700, 0.84, 0.0002, 2)
+    assert imported(run, log) == 0
+    assert len(previews(run)) == len(points(run)) == 1
+
+
+@pytest.mark.skipif(not (SHARED / "data").is_dir(), reason="needs ../shared/data")
+def test_real_inference_logs_are_taken_whole(run: RunDir) -> None:
+    logs = sorted((SHARED / "data" / "trainer").rglob("inference_*.log"))
+    lines = [json.loads(line) for log in logs for line in log.read_text().splitlines()]
+    assert imported(run, *logs) == 0
+    found = {(row.step, row.model_answer, row.exact_match) for row in previews(run)}
+    assert found == {(each["step"], each["model_output"], each["matches"]) for each in lines}
+    assert {point.loss for point in points(run)} == {each["loss"] for each in lines}
