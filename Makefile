@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INTEGRATIONS := $(VENV)-integrations
+PEERS := $(VENV)-peers
 RUN_DIR ?= .
 PORT ?=
 
@@ -36,14 +37,14 @@ format: $(VENV)/.dev  ## rewrite the code in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev tools  ## measure, and print bench/RESULTS.md's tables
+bench: $(VENV)/.dev $(PEERS)/.done $(INTEGRATIONS)/.done tools  ## measure, and print bench/RESULTS.md's tables
 	$(BIN)/python -m bench
 
 tools:  ## find Chromium and sshd, or install Debian's
 	@sh tests/ensure_tools.sh
 
 clean:  ## remove the environment and caches, never run data
-	rm -rf $(VENV) $(INTEGRATIONS) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(INTEGRATIONS) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
@@ -67,4 +68,9 @@ $(VENV)/.dev: requirements.txt requirements-dev.txt examples/requirements.txt | 
 $(INTEGRATIONS)/.done: requirements.txt requirements-dev.txt requirements-integrations.txt examples/requirements.txt | $(BIN)/python
 	@$(PYTHON) -m venv $(INTEGRATIONS)
 	$(INTEGRATIONS)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-integrations.txt
+	@touch $@
+
+$(PEERS)/.done: requirements-peers.txt | $(BIN)/python
+	@$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-peers.txt
 	@touch $@

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from control_room.extra import MissingExtra
+from control_room.integrations._paced_status import PacedStatus
 from control_room.integrations._values import plain
 from control_room.metric_names import known_metrics
 from control_room.recorder import Recorder
@@ -40,6 +41,7 @@ class ControlRoomTracker(GeneralTracker):
     def __init__(self, run_dir: str | Path, *, run_id: str | None = None) -> None:
         super().__init__()
         self._recorder = Recorder(run_dir, run_id=run_id)
+        self._status = PacedStatus(self._recorder)
 
     @property
     def tracker(self) -> Recorder:
@@ -64,10 +66,11 @@ class ControlRoomTracker(GeneralTracker):
             return
         self._recorder.log_metrics(step=step, **known)
         shown = {name: known[name] for name in ("loss", "learning_rate", "epoch") if name in known}
-        self._recorder.update_status(current_step=step, **shown)
+        self._status.show(current_step=step, **shown)
 
     @on_main_process
     def finish(self) -> None:
         """The run is over."""
+        self._status.write()
         self._recorder.mark_completed()
         self._recorder.close()

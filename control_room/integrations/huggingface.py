@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from control_room.extra import MissingExtra
+from control_room.integrations._paced_status import PacedStatus
 from control_room.integrations._values import finite
 from control_room.metric_names import known_metrics
 from control_room.recorder import Recorder
@@ -27,8 +28,6 @@ except ModuleNotFoundError as error:
     ) from None
 
 log = logging.getLogger(__name__)
-
-_STATUS_EVERY_S = 0.5
 
 
 class ControlRoomCallback(TrainerCallback):
@@ -63,14 +62,15 @@ class ControlRoomCallback(TrainerCallback):
         self._every = preview_every_steps
         self._max_new_tokens = max_new_tokens
         self._recorder: Recorder | None = None
-        self._status_at = 0.0
+        self._status: PacedStatus | None = None
         self._tokens_before: tuple[float, int] | None = None  # when, and how many by then
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if not state.is_world_process_zero:
             return
         self._recorder = Recorder(self._run_dir, run_id=self._run_id)
-        self._recorder.update_status(
+        self._status = PacedStatus(self._recorder)
+        self._status.write(
             status="training",
             phase="training",
             current_step=state.global_step,
@@ -83,17 +83,14 @@ class ControlRoomCallback(TrainerCallback):
             self._examples = ()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if self._recorder is None:
+        if self._recorder is None or self._status is None:
             return
-        now = time.monotonic()
-        if now - self._status_at >= _STATUS_EVERY_S:
-            self._status_at = now
-            self._recorder.update_status(current_step=state.global_step, epoch=state.epoch)
+        self._status.show(current_step=state.global_step, epoch=state.epoch)
         if state.global_step % self._every == 0:
             self._preview(state, **kwargs)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
-        if self._recorder is None or not isinstance(logs, Mapping):
+        if self._recorder is None or self._status is None or not isinstance(logs, Mapping):
             return
         values = known_metrics(logs)
         if "loss" in values and "loss" not in logs:
@@ -110,7 +107,7 @@ class ControlRoomCallback(TrainerCallback):
         if set(values) - {"epoch"}:
             self._recorder.log_metrics(step=state.global_step, **values)
             shown = {name: values[name] for name in ("loss", "learning_rate") if name in values}
-            self._recorder.update_status(current_step=state.global_step, **shown)
+            self._status.show(current_step=state.global_step, **shown)
 
     def on_evaluate(
         self, args: Any, state: Any, control: Any, metrics: Any = None, **kwargs: Any
@@ -134,14 +131,14 @@ class ControlRoomCallback(TrainerCallback):
             self._recorder.update_status(checkpoint_id=f"checkpoint-{state.global_step}")
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if self._recorder is None:
+        if self._recorder is None or self._status is None:
             return
         if state.global_step % self._every:
             self._preview(state, **kwargs)
-        self._recorder.update_status(current_step=state.global_step, epoch=state.epoch)
+        self._status.write(current_step=state.global_step, epoch=state.epoch)
         self._recorder.mark_completed()
         self._recorder.close()
-        self._recorder = None
+        self._recorder = self._status = None
 
     def _throughput(self, state: Any) -> float | None:
         """Tokens per second since the last log; None where the trainer does not count them."""

@@ -8,13 +8,13 @@ text of the exception that ends a run. Only the main process records.
 
 from __future__ import annotations
 
-import time
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from control_room.extra import MissingExtra
+from control_room.integrations._paced_status import PacedStatus
 from control_room.integrations._values import plain
 from control_room.metric_names import known_metrics
 from control_room.recorder import Recorder
@@ -27,8 +27,6 @@ except ModuleNotFoundError as error:
     raise MissingExtra(
         f"{error.name} is missing: this logger is for `pip install lightning`"
     ) from None
-
-_STATUS_EVERY_S = 0.5
 
 
 class ControlRoomLogger(Logger):
@@ -43,6 +41,7 @@ class ControlRoomLogger(Logger):
         self._run_dir = Path(run_dir)
         self._run_id = run_id
         self._recorder: Recorder | None = None
+        self._status: PacedStatus | None = None
         self._ended = False
 
     @property
@@ -61,7 +60,14 @@ class ControlRoomLogger(Logger):
         """The recorder, for whatever else there is to log: previews, evaluations."""
         if self._recorder is None:
             self._recorder = Recorder(self._run_dir, run_id=self._run_id)
+            self._status = PacedStatus(self._recorder)
         return self._recorder
+
+    @rank_zero_only
+    def show(self, **fields: Any) -> None:
+        """Fields of the status, soon."""
+        if self.experiment is not None and self._status is not None:
+            self._status.show(**fields)
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
@@ -79,13 +85,15 @@ class ControlRoomLogger(Logger):
             return
         self.experiment.log_metrics(step=step, **known)
         shown = {name: known[name] for name in ("loss", "learning_rate", "epoch") if name in known}
-        self.experiment.update_status(current_step=step, **shown)
+        self.show(current_step=step, **shown)
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
         """How it ended: "success", or "failed" where no callback has said more."""
         if self._recorder is None:
             return
+        if self._status is not None:
+            self._status.write()
         if not self._ended:
             if status == "success":
                 self._recorder.mark_completed()
@@ -101,13 +109,10 @@ class ControlRoomLogger(Logger):
 class ControlRoomProgress(Callback):
     """Progress, checkpoints and crashes of a trainer that has a ``ControlRoomLogger``."""
 
-    def __init__(self) -> None:
-        self._status_at = 0.0
-
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         total = trainer.estimated_stepping_batches
-        for recorder in _recorders(trainer):
-            recorder.update_status(
+        for logger in _loggers(trainer):
+            logger.experiment.update_status(
                 status="training",
                 phase="training",
                 current_step=trainer.global_step,
@@ -116,31 +121,27 @@ class ControlRoomProgress(Callback):
             )
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, *args: Any) -> None:
-        now = time.monotonic()
-        if now - self._status_at >= _STATUS_EVERY_S:
-            self._status_at = now
-            for recorder in _recorders(trainer):
-                recorder.update_status(current_step=trainer.global_step)
+        for logger in _loggers(trainer):
+            logger.show(current_step=trainer.global_step)
 
     def on_save_checkpoint(self, trainer: Any, pl_module: Any, checkpoint: Any) -> None:
-        for recorder in _recorders(trainer):
-            recorder.update_status(checkpoint_id=f"step-{trainer.global_step}")
+        for logger in _loggers(trainer):
+            logger.experiment.update_status(checkpoint_id=f"step-{trainer.global_step}")
 
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
-        for recorder in _recorders(trainer):
-            recorder.update_status(current_step=trainer.global_step)
+        for logger in _loggers(trainer):
+            logger.show(current_step=trainer.global_step)
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
-        for logger in trainer.loggers:
-            if isinstance(logger, ControlRoomLogger) and trainer.is_global_zero:
-                if isinstance(exception, KeyboardInterrupt):
-                    logger.experiment.mark_paused("interrupted")
-                else:
-                    logger.experiment.mark_crashed(exception)
-                logger.end_is_told()
+        for logger in _loggers(trainer):
+            if isinstance(exception, KeyboardInterrupt):
+                logger.experiment.mark_paused("interrupted")
+            else:
+                logger.experiment.mark_crashed(exception)
+            logger.end_is_told()
 
 
-def _recorders(trainer: Any) -> list[Recorder]:
+def _loggers(trainer: Any) -> list[ControlRoomLogger]:
     if not trainer.is_global_zero:
         return []
-    return [each.experiment for each in trainer.loggers if isinstance(each, ControlRoomLogger)]
+    return [each for each in trainer.loggers if isinstance(each, ControlRoomLogger)]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from control_room import PreviewRecord, Recorder, RunDir
+from control_room import MetricPoint, PreviewRecord, Recorder, RunDir
 from control_room.recorder_warning import RecorderWarning
 from control_room.records import parse_line
 
@@ -121,3 +121,23 @@ def test_a_full_disk_never_raises_is_told_once_and_logging_resumes(small_disk: P
     ]
     assert len(steps) >= 300
     assert recorder.dropped["metrics"] == recorder.dropped["preview"] == 0
+
+
+def test_a_mount_that_turns_read_only_never_raises_and_logging_resumes(small_disk: Path) -> None:
+    def remount(mode: str) -> None:
+        subprocess.run(["mount", "-o", f"remount,{mode}", str(small_disk)], check=True)
+
+    recorder = Recorder(small_disk / "run")
+    recorder.log_metrics(step=0, loss=1.0)
+    recorder.close()  # a file that is open for writing would keep the mount writable
+    remount("ro")
+    with pytest.warns(RecorderWarning, match="Read-only") as caught:
+        for step in range(1, 50):
+            recorder.log_metrics(step=step, loss=0.5)
+    assert len(caught) == 1
+    remount("rw")
+    recorder.log_metrics(step=50, loss=0.5)
+    recorder.close()
+    (log,) = RunDir(small_disk / "run").logs("metrics").iterdir()
+    found = [parse_line(MetricPoint, line).step for line in log.read_bytes().splitlines()]
+    assert found == list(range(51))
