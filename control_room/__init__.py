@@ -7,7 +7,9 @@ Importing this package pulls in the standard library only. ``control_room.histor
 from control_room.recorder import Recorder
 from control_room.records import (
     EvalRecord,
+    HeadRecord,
     MetricPoint,
+    NoteRecord,
     PreviewRecord,
     RoundRecord,
     ThroughputSample,
@@ -16,7 +18,9 @@ from control_room.rundir import RunDir
 
 __all__ = [
     "EvalRecord",
+    "HeadRecord",
     "MetricPoint",
+    "NoteRecord",
     "PreviewRecord",
     "Recorder",
     "RoundRecord",

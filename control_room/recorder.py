@@ -10,20 +10,23 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from control_room.daily_log import DailyLog
+from control_room.flat_heads import flat_heads
 from control_room.forks import call_in_forked_children
 from control_room.local_moment import LocalMoment
 from control_room.patient_log import PatientLog
 from control_room.recorder_warning import warn
 from control_room.records import (
     EvalRecord,
+    HeadRecord,
     MetricPoint,
+    NoteRecord,
     PreviewRecord,
     Record,
     RoundRecord,
@@ -105,6 +108,27 @@ class Recorder:
     def log_round(self, record: RoundRecord | None = None, /, **fields: Any) -> None:
         """Append how a round of previews ended, given as the record or as its fields."""
         self._log("round", RoundRecord, record, fields)
+
+    def note(self, text: str, *, step: int | None = None) -> None:
+        """Mark this moment of the run ("lowered lr"); every chart over time shows it."""
+        self._log("note", NoteRecord, None, {"text": text, "step": step})
+
+    def log_heads(self, *, step: int, **arrays: Any) -> None:
+        """Append diagnostics of the attention heads: arrays of layers x heads.
+
+        ``attention_entropy`` (nats), ``first_token_attention`` (0-1), ``grad_norm`` and
+        ``weight_norm``; nested lists, or arrays and tensors. What is left out is not known.
+        Raises ``ValueError`` when they are of different shapes, or of another kind.
+        """
+        self._log("heads", HeadRecord, None, {"step": step, **flat_heads(arrays)})
+
+    def log_config(self, config: Mapping[str, object]) -> None:
+        """What the run is made with (hyperparameters, names of data): kept in the status.
+
+        What is neither text, number, truth value nor None is kept as its text.
+        """
+        plain = {str(name): _plain(value) for name, value in config.items()}
+        self.update_status(config=plain)
 
     def update_status(self, **fields: Any) -> None:
         """Replace the status file; what earlier updates set stays until it is set again.
@@ -311,3 +335,7 @@ class Recorder:
 
 def _named(error: OSError, path: Path) -> str:
     return f"{error.filename or path}: {error.strerror or error}."
+
+
+def _plain(value: object) -> object:
+    return value if isinstance(value, str | int | float | bool | None) else str(value)

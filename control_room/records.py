@@ -129,6 +129,7 @@ class MetricPoint(Record):
     tokens: int | None = None  # trained on in this step
     step_time_ms: float | None = None
     run_id: str | None = None
+    current_file: str | None = None  # the data file that was trained on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +164,7 @@ class RoundRecord(Record):
     ts: datetime | None = None
     step: int
     round_id: str
-    kind: str  # "preview", "eval" or "request"
+    kind: str  # "preview", "eval", "samples" or "request"
     checkpoint_id: str
     outcome: str
     reason: str | None = None
@@ -174,6 +175,34 @@ class RoundRecord(Record):
     time_s: float | None = None
     prompt_tokens: int | None = None
     model_tokens: int | None = None
+    run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteRecord(Record):
+    """Something a person or a script wants to remember about a moment of the run."""
+
+    ts: datetime | None = None
+    text: str
+    step: int | None = None
+    run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadRecord(Record):
+    """Diagnostics of every attention head at one step.
+
+    Each sequence has ``layers * heads`` values, layer by layer.
+    """
+
+    ts: datetime | None = None
+    step: int
+    layers: int
+    heads: int
+    attention_entropy: Sequence[float] | None = None  # nats, mean over queries
+    first_token_attention: Sequence[float] | None = None  # 0-1, mean over queries
+    grad_norm: Sequence[float] | None = None
+    weight_norm: Sequence[float] | None = None
     run_id: str | None = None
 
 

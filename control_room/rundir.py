@@ -7,8 +7,16 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
-LogKind = Literal["preview", "throughput", "metrics", "eval", "round"]
-LOG_KINDS: tuple[LogKind, ...] = ("preview", "throughput", "metrics", "eval", "round")
+LogKind = Literal["preview", "throughput", "metrics", "eval", "round", "note", "heads"]
+LOG_KINDS: tuple[LogKind, ...] = (
+    "preview",
+    "throughput",
+    "metrics",
+    "eval",
+    "round",
+    "note",
+    "heads",
+)
 
 QueuePriority = Literal["high", "normal", "low"]
 QUEUE_PRIORITIES: tuple[QueuePriority, ...] = ("high", "normal", "low")
@@ -19,6 +27,8 @@ _LOG_STEMS: dict[LogKind, str] = {
     "metrics": "metrics",
     "eval": "eval",
     "round": "rounds",
+    "note": "notes",
+    "heads": "heads",
 }
 
 

@@ -114,10 +114,12 @@ def _hidden(
     mask: Floats,
     rotations: tuple[Floats, Floats],
     cache: list[tuple[Floats, Floats]] | None = None,
+    attention: list[Floats] | None = None,
 ) -> Any:
     """Final hidden states of the columns in ``ids``, shape (examples, columns, width).
 
     With a cache, keys and values of earlier columns are taken from it and those of ``ids`` added.
+    Into ``attention`` go each layer's weights, shape (examples, heads, queries, keys).
     """
     rows, columns = ids.shape
     x = embed(params["embedding"], ids)
@@ -136,7 +138,10 @@ def _hidden(
                 cache.append((key, value))
         scale = (config.width // config.heads) ** -0.5
         scores = anp.matmul(query * scale, anp.swapaxes(key, -1, -2)) + mask
-        mixed = anp.transpose(anp.matmul(softmax(scores), value), (0, 2, 1, 3))
+        weights = softmax(scores)
+        if attention is not None:
+            attention.append(weights)
+        mixed = anp.transpose(anp.matmul(weights, value), (0, 2, 1, 3))
         mixed = anp.reshape(mixed, (rows, columns, config.width))
         x = x + anp.dot(mixed, params[f"{layer}.attention_out"])
         normal = normalize(x) * params[f"{layer}.feed_gain"]
@@ -177,6 +182,15 @@ def loss_and_gradients(params: Params, config: ModelConfig, batch: Batch) -> tup
     return float(loss), gradients
 
 
+def attention_weights(params: Params, config: ModelConfig, batch: Batch) -> list[Floats]:
+    """Each layer's attention, shape (examples, heads, queries, keys)."""
+    attention: list[Floats] = []
+    mask = _causal_mask(batch.ids, batch.pad_id)
+    rotations = _rotations(config, 0, batch.ids.shape[1])
+    _hidden(params, config, batch.ids, mask, rotations, attention=attention)
+    return attention
+
+
 def answer_ce(params: Params, config: ModelConfig, batch: Batch) -> list[float]:
     """Each example's mean cross-entropy of its golden answer's tokens, in nats."""
     targets = batch.ids[:, batch.answer_column :]
@@ -188,7 +202,7 @@ def answer_ce(params: Params, config: ModelConfig, batch: Batch) -> list[float]:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """One greedy answer. ``time_ms`` runs from the batch's start to this answer's end."""
+    """One answer. ``time_ms`` runs from the batch's start to this answer's end."""
 
     ids: list[int]
     log_probs: list[float]
@@ -197,9 +211,16 @@ class Generation:
 
 
 def generate(
-    params: Params, config: ModelConfig, batch: Batch, *, end_id: int, max_tokens: int
+    params: Params,
+    config: ModelConfig,
+    batch: Batch,
+    *,
+    end_id: int,
+    max_tokens: int,
+    temperature: float = 0.0,
 ) -> list[Generation]:
-    """Greedy answers to a batch that was made without answers."""
+    """Answers to a batch that was made without answers: greedy, or drawn at a temperature."""
+    rng = np.random.default_rng()
     started = time.perf_counter()
     rows, columns = batch.ids.shape
     cache: list[tuple[Floats, Floats]] = []
@@ -211,7 +232,8 @@ def generate(
     step_mask = mask[:, :, -1:, :]
     for offset in range(max_tokens):
         logits = hidden[:, -1] @ params["embedding"].T
-        chosen = logits.argmax(axis=-1)
+        noise = rng.gumbel(size=logits.shape) * temperature if temperature else 0.0
+        chosen = (logits + noise).argmax(axis=-1)  # the Gumbel-max trick: a draw, without a loop
         chosen_log_probs = log_probs(logits, chosen)
         for row in range(rows):
             if row in ended_ms:

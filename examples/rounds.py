@@ -32,6 +32,13 @@ deadline_s = 120
 examples = 64
 every = 0
 
+[samples]           # how much the answers agree
+examples = 8
+every = 2
+samples = 6
+temperature = 0.8
+deadline_s = 120
+
 [checkpoints]
 settle_s = 0        # the index names them when they are whole
 """

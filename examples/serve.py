@@ -43,10 +43,12 @@ def create_app(run_dir: Path) -> Any:
             body = await request.json()
             question = str(body["messages"][-1]["content"])
             name, limit = str(body["model"]), int(body.get("max_tokens", _MAX_TOKENS))
+            temperature = float(body.get("temperature", 0.0))
         except (ValueError, KeyError, IndexError, TypeError):
             return JSONResponse({"error": "expected model and messages"}, 400)
         try:
-            return JSONResponse(await run_in_threadpool(model.answer, name, question, limit))
+            answer = await run_in_threadpool(model.answer, name, question, limit, temperature)
+            return JSONResponse(answer)
         except UnknownModel as error:
             return JSONResponse({"error": str(error)}, 404)
 
@@ -79,7 +81,9 @@ class ServedModel:
         self._lock = threading.Lock()
         self._weights = lru_cache(_KEPT_MODELS)(self._load)
 
-    def answer(self, name: str, question: str, max_tokens: int) -> dict[str, Any]:
+    def answer(
+        self, name: str, question: str, max_tokens: int, temperature: float = 0.0
+    ) -> dict[str, Any]:
         """A chat completion. Raises :class:`UnknownModel`."""
         from examples.model import generate, make_batch
 
@@ -95,6 +99,7 @@ class ServedModel:
                 batch,
                 end_id=tokens.end_id,
                 max_tokens=min(max_tokens, _MAX_TOKENS),
+                temperature=temperature,
             )
         content = [{"logprob": round(value, 4)} for value in found.log_probs]
         return {

@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from itertools import cycle
 from typing import Any
 
@@ -17,8 +18,9 @@ from examples.checkpoints import CheckpointStore
 from examples.curriculum import Curriculum
 from examples.data_queue import DataFile, DataQueue
 from examples.examiner import Examiner, Graded, calibration_error, exact_match
+from examples.heads import head_diagnostics
 from examples.model import ModelConfig, init_params, loss_and_gradients
-from examples.optimizer import Adam, learning_rate_at
+from examples.optimizer import PEAK_LEARNING_RATE, Adam, learning_rate_at
 from examples.pace import Schedule, Speed, resident_gb
 from examples.tasks import PATTERNS, Example, Pattern, draw, fixed_eval
 from examples.tokens import Tokenizer
@@ -40,6 +42,7 @@ class Trainer:
         self, recorder: Recorder, *, seed: int, total_steps: int, stopping: Callable[[], bool]
     ) -> None:
         self._recorder = recorder
+        self._seed = seed
         self._total_steps = total_steps
         self._stopping = stopping
         self._tokenizer = Tokenizer()
@@ -71,6 +74,16 @@ class Trainer:
 
     def run(self) -> None:
         """Train until all steps are done or told to stop; leaves a checkpoint either way."""
+        self._recorder.log_config(
+            {
+                "model": MODEL_NAME,
+                **asdict(self._config),
+                "optimizer": "adam",
+                "learning_rate": PEAK_LEARNING_RATE,
+                "file_examples": _FILE_EXAMPLES,
+                "seed": self._seed,
+            }
+        )
         self._recorder.update_status(
             model_name=MODEL_NAME,
             total_steps=self._total_steps,
@@ -129,17 +142,20 @@ class Trainer:
             if self.completed or self._stopping():
                 return False
             epoch = (self._files_done + number / len(batches)) / len(_DELIVERY)
-            self._train_on(examples, epoch)
+            self._train_on(examples, epoch, file.path.name)
             self._tell_status(batch_step=number, epoch=round(epoch, 4))
             self._look_at_answers(file)
         return True
 
-    def _train_on(self, examples: Sequence[Example], epoch: float) -> None:
+    def _train_on(self, examples: Sequence[Example], epoch: float, file_name: str) -> None:
         started = time.perf_counter()
         batch = self._examiner.batch(examples)
         self._step += 1
         learning_rate = learning_rate_at(self._step)
         loss, gradients = loss_and_gradients(self._params, self._config, batch)
+        if self._is_checkpoint_step():
+            heads = head_diagnostics(self._params, gradients, self._config, batch)
+            self._recorder.log_heads(step=self._step, **heads)
         gradient_norm = self._optimizer.step(self._params, gradients, learning_rate)
         seconds = time.perf_counter() - started
         self._losses.append(loss)
@@ -153,6 +169,7 @@ class Trainer:
             tokens=batch.token_count,
             tokens_per_sec=batch.token_count / seconds,
             step_time_ms=seconds * 1000,
+            current_file=file_name,
         )
         if self._schedule.is_due("throughput", _THROUGHPUT_S):
             self._recorder.log_throughput(
@@ -164,12 +181,15 @@ class Trainer:
             )
 
     def _look_at_answers(self, file: DataFile) -> None:
-        if self._step == 100 or self._step % _CHECKPOINT_STEPS == 0:
+        if self._is_checkpoint_step():
             self._evaluate()
             self._save()
             self._preview(file, checkpoint=self._checkpoint)
         elif self._schedule.is_due("preview", _PREVIEW_S):
             self._preview(file)
+
+    def _is_checkpoint_step(self) -> bool:
+        return self._step == 100 or self._step % _CHECKPOINT_STEPS == 0
 
     def _preview(self, file: DataFile, checkpoint: str | None = None) -> None:
         """Two answers: one of the fixed set, one to a training example or an earlier failure."""
@@ -211,7 +231,9 @@ class Trainer:
             "val_loss": round(validation_loss, 4),
             "evaluated_at_step": self._step,
         }
+        levels = dict(self._curriculum.levels)
         self._curriculum.judge({pattern: _exact_match_of(probed, pattern) for pattern in PATTERNS})
+        self._note_new_levels(levels)
         self._recorder.log_metrics(step=self._step, val_loss=validation_loss)
         self._recorder.log_eval(
             step=self._step,
@@ -241,6 +263,12 @@ class Trainer:
             val_loss=validation_loss,
             val_train_gap=validation_loss - training_loss,
         )
+
+    def _note_new_levels(self, before: Mapping[Pattern, int]) -> None:
+        now = self._curriculum.levels
+        raised = [f"{each} to {now[each]}" for each in PATTERNS if now[each] > before[each]]
+        if raised:
+            self._recorder.note(f"Level raised: {', '.join(raised)}", step=self._step)
 
     def _save(self) -> None:
         with self._phase("saving"):

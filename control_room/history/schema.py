@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from control_room.records import (
     EvalRecord,
+    HeadRecord,
     MetricPoint,
+    NoteRecord,
     PreviewRecord,
     Record,
     RoundRecord,
@@ -16,7 +18,7 @@ from control_room.records import (
 from control_room.rundir import LogKind
 
 # An index with another version is rebuilt from the logs.
-VERSION = 5
+VERSION = 6
 
 SEARCH_SEPARATOR = "\x1f"  # between the texts
 # Compressing long texts takes more time than everything else together, and searching them too.
@@ -121,6 +123,7 @@ TABLES: dict[LogKind, Table] = {
             "tokens": "BIGINT",
             "step_time_ms": "DOUBLE",
             "run_id": "VARCHAR",
+            "current_file": "VARCHAR",
         },
     ),
     "eval": Table(
@@ -160,6 +163,33 @@ TABLES: dict[LogKind, Table] = {
             "time_s": "DOUBLE",
             "prompt_tokens": "BIGINT",
             "model_tokens": "BIGINT",
+            "run_id": "VARCHAR",
+        },
+    ),
+    "note": Table(
+        "note",
+        "notes",
+        NoteRecord,
+        {
+            "ts": "TIMESTAMP",
+            "text": "VARCHAR",
+            "step": "BIGINT",
+            "run_id": "VARCHAR",
+        },
+    ),
+    "heads": Table(
+        "heads",
+        "heads",
+        HeadRecord,
+        {
+            "ts": "TIMESTAMP",
+            "step": "BIGINT",
+            "layers": "BIGINT",
+            "heads": "BIGINT",
+            "attention_entropy": "DOUBLE[]",
+            "first_token_attention": "DOUBLE[]",
+            "grad_norm": "DOUBLE[]",
+            "weight_norm": "DOUBLE[]",
             "run_id": "VARCHAR",
         },
     ),

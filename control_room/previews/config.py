@@ -88,6 +88,13 @@ class Round(_Section):
     token_budget: Count | None = None  # prompt and answer tokens together
 
 
+class SamplesRound(Round):
+    """Rounds that ask each example several times, to see how much the answers agree."""
+
+    samples: Annotated[int, Field(ge=2)] = 8
+    temperature: Annotated[float, Field(gt=0)] = 0.8
+
+
 class Scoring(_Section):
     """A scorer for the datasets that match one of the globs."""
 
@@ -124,10 +131,18 @@ class Config(_Section):
     decoding: Decoding = Decoding()
     preview: Round = Round(examples=32, failures=8, deadline_s=600)
     eval: Round = Round(examples=500, every=5, pools=("fixed_eval",))
+    samples: SamplesRound = SamplesRound(examples=32, every=0)
     scoring: tuple[Scoring, ...] = ()
     checkpoints: Checkpoints = Checkpoints()
     queue: Queue = Queue()
     base: Path = Path()
+
+    def decoding_of(self, kind: str) -> Decoding:
+        """How the answers of one kind of round are drawn."""
+        if kind != "samples":
+            return self.decoding
+        asked = {"samples": self.samples.samples, "temperature": self.samples.temperature}
+        return self.decoding.model_copy(update=asked)
 
     def scorer(self, dataset_id: str | None) -> Scorer | None:
         """The scorer of the first entry that matches; None: the text decides."""

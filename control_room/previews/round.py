@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from control_room.previews.asking import Asker, NoReply, Reply, RoundFailed
 from control_room.previews.checkpoints import Checkpoint, step_of
-from control_room.previews.config import Config
+from control_room.previews.config import Config, Decoding
 from control_room.previews.examples import Example, ExampleSet, Place, as_failure
 from control_room.previews.log import Tally
 from control_room.recorder import Recorder
@@ -37,6 +37,7 @@ class RoundPlan:
     kind: str
     checkpoint: Checkpoint
     places: Sequence[Place]
+    decoding: Decoding
     failures: frozenset[Place] = frozenset()
     deadline_s: float = 1800.0
     token_budget: int | None = None
@@ -98,7 +99,7 @@ class Round:
         return None if self._stopping() else end("completed", self.warning)
 
     async def _ask_all(self) -> None:
-        async with Asker(self._config.server, self._config.decoding) as asker:
+        async with Asker(self._config.server, self._plan.decoding) as asker:
             self._active_model = await asker.load(self._plan.checkpoint)
             work = self._work()
             workers = [
@@ -129,7 +130,7 @@ class Round:
         for place in self._plan.places:
             for example in self._examples.read([place]):
                 asked = as_failure(example) if place in self._plan.failures else example
-                for sample_index in range(self._config.decoding.samples):
+                for sample_index in range(self._plan.decoding.samples):
                     if (example.example_id, sample_index) not in self._tally.done:
                         yield asked, sample_index
 
@@ -166,7 +167,7 @@ class Round:
         ce: float | None,
         host: str,
     ) -> PreviewRecord:
-        asked, decoding = self._plan.checkpoint, self._config.decoding
+        asked, decoding = self._plan.checkpoint, self._plan.decoding
         name = self._served(reply)
         step = asked.step if name == asked.name else step_of(name)
         fields: dict[str, Any] = {
@@ -177,7 +178,8 @@ class Round:
             "dataset_id": example.dataset_id,
             "regime": example.regime,
             "pattern": example.pattern,
-            "source_pool": example.source_pool,
+            # Drawn at another temperature, they say nothing of the pool's greedy answers.
+            "source_pool": "samples" if self._plan.kind == "samples" else example.source_pool,
             "prompt": example.prompt,
             "golden": example.golden,
             "sample_index": sample_index,

@@ -30,7 +30,7 @@ from control_room.rundir import RunDir
 log = logging.getLogger(__name__)
 
 _TASK = "round"
-_PRIORITY = {"request": 3, "preview": 2, "eval": 1}
+_PRIORITY = {"request": 4, "preview": 3, "eval": 2, "samples": 1}
 _LEASE_S = 60.0
 
 
@@ -102,11 +102,12 @@ class Runner:
         return True
 
     def _kinds(self) -> list[tuple[str, RoundSettings]]:
-        kinds = (("preview", self._config.preview), ("eval", self._config.eval))
-        return [(kind, settings) for kind, settings in kinds if settings.every]
+        kinds = ("preview", "eval", "samples")
+        return [(kind, self._settings(kind)) for kind in kinds if self._settings(kind).every]
 
     def _settings(self, kind: str) -> RoundSettings:
-        return self._config.eval if kind == "eval" else self._config.preview
+        of_kind = {"eval": self._config.eval, "samples": self._config.samples}
+        return of_kind.get(kind, self._config.preview)
 
     def _checkpoints(self) -> list[Checkpoint]:
         where = self._config.checkpoints
@@ -192,7 +193,7 @@ class Runner:
         found = tally(self._run, round_id)
         plan = self._plan(round_id, kind, checkpoint)
         self.state.problems[kind] = tuple(self._examples.problems)
-        total = len(plan.places) * self._config.decoding.samples
+        total = len(plan.places) * plan.decoding.samples
         self.state.begin(plan, found, total)
         if not plan.places:
             problem = "; ".join(self._examples.problems) or "the files hold none of the pools"
@@ -228,6 +229,7 @@ class Runner:
             kind=kind,
             checkpoint=checkpoint,
             places=[*places, *sorted(failures)],
+            decoding=self._config.decoding_of(kind),
             failures=failures,
             deadline_s=settings.deadline_s,
             token_budget=settings.token_budget,
