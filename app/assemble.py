@@ -37,6 +37,7 @@ from app.views import (
     LivenessStatus,
     LiveStatus,
     MachineStatus,
+    NoteStatus,
     PatternHeatmap,
     Preview,
     PreviewStatus,
@@ -46,6 +47,7 @@ from app.views import (
     Views,
 )
 from collectors.evals import EvalsReading
+from collectors.notes import NotesReading
 from collectors.preview_runner import RunnerReading
 from collectors.previews import PreviewsReading
 from collectors.queues import QueuesReading
@@ -69,6 +71,7 @@ class Samples:
     snapshots: Sample[SnapshotsReading] = field(default_factory=Sample)
     history: Sample[HistoryReading] = field(default_factory=Sample)
     runner: Sample[RunnerReading] = field(default_factory=Sample)
+    notes: Sample[NotesReading] = field(default_factory=Sample)
     retention: Sample[RetentionReading] = field(default_factory=Sample)
     machine_history: Sample[QueueTrends] = field(default_factory=Sample)
     machines: Mapping[str, MachineSamples] = field(default_factory=dict)  # by name
@@ -104,9 +107,17 @@ def _live(
         *machine_issues(machines),
     ]
     troubles = troubles_of(samples.training, settings.intervals.training_s, "training state", now)
+    noted = samples.notes.reading
+    if noted is not None:
+        troubles = (*troubles, *noted.problems)
     common: dict[str, Any] = {
         "run_id": run_id,
         "run_dir": str(run_dir),
+        "notes": tuple(
+            NoteStatus(ts=note.ts, step=note.step, text=note.text)
+            for note in (noted.notes if noted is not None else ())
+            if note.ts is not None
+        ),
         "machines": machines,
         "health_lights": lights,
         "health_issues": tuple(text for _, text in issues),

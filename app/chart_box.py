@@ -2,38 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import streamlit as st
 
 from app.cards import kit
+from app.chart_notes import with_notes
 from app.charts import Chart
+from control_room.history.notes import Note
 
 
 def chart_box(
-    key: str, title: str, chart: Chart, empty: str, *, note: str = "", **selection: Any
+    key: str,
+    title: str,
+    chart: Chart,
+    empty: str,
+    *,
+    note: str = "",
+    notes: Sequence[Note] = (),
+    axis: Literal["step", "time"] = "step",
+    **selection: Any,
 ) -> Any:
     """Draw ``chart``, and return what is selected in it; without rows, say ``empty``.
 
-    ``key`` names it in the app and its file.
+    ``key`` names it in the app and its file; ``note`` stands below, in place of its description.
+    ``notes`` are those of the run, for a chart over steps or time, as ``axis`` says.
     """
     if not chart.rows:
         st.html(kit.empty(title, "Nothing to show.", empty))
         return None
     with st.container(horizontal=True):
         st.html(kit.card(title))
-        st.download_button(
-            "CSV",
-            chart.csv(),
-            file_name=f"{key}.csv",
-            mime="text/csv",
-            key=f"{key}-csv",
-            on_click="ignore",
-            type="tertiary",
-            icon=":material/download:",
-        )
+        csv_button(key, chart)
     drawn = st.plotly_chart(
-        chart.figure,
+        with_notes(chart, notes, axis).figure,
         key=f"{key}-chart",
         alt=chart.description,
         config={"displaylogo": False, "displayModeBar": False},
@@ -41,3 +44,17 @@ def chart_box(
     )
     st.html(f'<div class="cr">{kit.note(note or chart.description)}</div>')
     return drawn
+
+
+def csv_button(key: str, chart: Chart) -> None:
+    """A button that downloads the chart's rows."""
+    st.download_button(
+        "CSV",
+        chart.csv(),
+        file_name=f"{key}.csv",
+        mime="text/csv",
+        key=f"{key}-csv",
+        on_click="ignore",
+        type="tertiary",
+        icon=":material/download:",
+    )

@@ -1,4 +1,4 @@
-"""The Monitor of this process, for the scripts that Streamlit runs.
+"""The runs that this process watches, for the scripts that Streamlit runs.
 
 Streamlit runs a page by its path and hands it nothing, so the server leaves the Monitor here when
 it starts and takes it away when it stops. Nothing else in the project is kept this way.
@@ -10,9 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from app.monitor import Monitor
+import streamlit as st
 
-_slot: Final[list[Monitor]] = []
+from app.monitor import Monitor
+from app.runs import Runs
+
+RUN = "run"  # in the address
+
+_slot: Final[list[Runs]] = []
 
 
 class NotServing(RuntimeError):
@@ -22,15 +27,25 @@ class NotServing(RuntimeError):
 @contextmanager
 def serving(monitor: Monitor) -> Iterator[None]:
     """Make ``monitor`` the one that pages see, for the length of the block."""
-    _slot.append(monitor)
+    served = Runs(monitor)
+    _slot.append(served)
     try:
         yield
     finally:
-        _slot.remove(monitor)
+        _slot.remove(served)
+        served.close()
 
 
-def monitor() -> Monitor:
-    """The Monitor that this process serves. Raises :class:`NotServing` when there is none."""
+def runs() -> Runs:
+    """The runs that this process serves. Raises :class:`NotServing` when there are none."""
     if not _slot:
         raise NotServing("No Monitor is running. Start the app with `python -m app`.")
     return _slot[-1]
+
+
+def monitor() -> Monitor:
+    """The Monitor of the run that the page's address names, else of the main one.
+
+    Raises :class:`NotServing` when there is none.
+    """
+    return runs().monitor(st.query_params.get(RUN))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
+from app.current import RUN
 from app.lengths import bin_label
 from app.preview_filter import from_query, to_query
 from control_room.history import queries
@@ -21,6 +22,7 @@ LABELS = {
     "checkpoint_id": "Checkpoint",
 }
 _MATCHES = {"Any": "", "Yes": "true", "No": "false"}
+_OTHERS = ("page", RUN)  # in the address, and no filter
 # What stands in the second row, and opens it when the address asks for it.
 _MORE = (
     *("normalized_match", "min_length", "below_length", "length_known", "min_step", "max_step"),
@@ -36,7 +38,7 @@ def filter_bar(
     ``page`` keeps the widgets of pages apart; ``edges`` are where the bins of lengths begin.
     """
     bar = _Bar(page, on_change)
-    asked, ignored = from_query({k: v for k, v in st.query_params.items() if k != "page"})
+    asked, ignored = from_query({k: v for k, v in st.query_params.items() if k not in _OTHERS})
     query = to_query(asked)
     chosen: dict[str, str] = {}
     with st.grid(4, min_column_width=150, gap="xsmall"):
@@ -59,9 +61,17 @@ def filter_bar(
     wanted, mistyped = from_query(chosen)
     for note in (*ignored, *(note.replace("in the address ", "") for note in mistyped)):
         st.warning(note)
-    others = {name: value for name, value in st.query_params.items() if name == "page"}
-    st.query_params.from_dict({**to_query(wanted), **others})
+    write_address({**to_query(wanted), **_kept("page")})
     return wanted
+
+
+def write_address(query: Mapping[str, str]) -> None:
+    """Have the page's address say this, and which run it is of."""
+    st.query_params.from_dict({**query, **_kept(RUN)})
+
+
+def _kept(name: str) -> dict[str, str]:
+    return {name: st.query_params[name]} if name in st.query_params else {}
 
 
 class _Bar:

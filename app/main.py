@@ -6,15 +6,27 @@ from pathlib import Path
 
 import streamlit as st
 
+from app.current import RUN, runs
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "pages"
 STYLE = ROOT / "app" / "cards" / "style.css"
 ICON = ROOT / "app" / "icon.svg"  # a named icon would be fetched from the network
 
-# The live page is the front page; every other file in pages/ follows by name.
+# The live page is the front page; the others follow in this order, and after them whatever else
+# is in pages/, by name.
 FRONT = "live"
+ORDER = (
+    *(FRONT, "previews", "analytics", "evals", "compare", "stability", "heads", "runs"),
+    *("system", "sql"),
+)
 TITLES = {"sql": "SQL"}
 ICONS = {
+    "evals": ":material/checklist:",
+    "compare": ":material/compare_arrows:",
+    "stability": ":material/ssid_chart:",
+    "heads": ":material/grid_on:",
+    "runs": ":material/stacks:",
     "live": ":material/monitor_heart:",
     "previews": ":material/table_rows:",
     "analytics": ":material/analytics:",
@@ -35,12 +47,42 @@ def page(path: Path) -> st.Page:
     )
 
 
+def choose_run() -> None:
+    """A selector where there are several runs; the choice stands in the address of every page."""
+    names = list(runs().directories())
+    if len(names) < 2:
+        return
+    # A page is opened with an empty address; the session knows what was chosen before.
+    asked = st.query_params.get(RUN, st.session_state.get("chosen-run"))
+    chosen = st.selectbox(
+        "Run",
+        names,
+        index=names.index(asked) if asked in names else 0,
+        format_func="Run: {}".format,
+        label_visibility="collapsed",
+        key=f"run of {asked}",  # another address is another choice
+        width=320,
+    )
+    if asked is not None and asked not in names:
+        st.warning(f"There is no run {asked} (any more): {chosen} is shown.")
+    st.session_state["chosen-run"] = chosen
+    if chosen != names[0]:
+        st.query_params[RUN] = chosen
+    else:
+        st.query_params.pop(RUN, None)
+
+
 def main() -> None:
     """Set up the frame and run the chosen page."""
     st.set_page_config(page_title="Control Room", page_icon=str(ICON), layout="wide")
     st.html(STYLE)
-    files = sorted(PAGES.glob("[!_]*.py"), key=lambda path: (path.stem != FRONT, path.stem))
+    choose_run()
+    files = sorted(PAGES.glob("[!_]*.py"), key=lambda path: (_place(path.stem), path.stem))
     st.navigation([page(path) for path in files], position="top").run()
+
+
+def _place(name: str) -> int:
+    return ORDER.index(name) if name in ORDER else len(ORDER)
 
 
 main()

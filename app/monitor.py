@@ -13,7 +13,7 @@ from app.history import RunHistory
 from app.machine_history import MachineHistory
 from app.ready import Ready, new_boot_id, ready_views
 from app.settings import Settings
-from app.sources import samples_of, sources
+from app.sources import machine_sources, run_sources, samples_of
 from app.views import Views
 from collectors.sampler import Sample, Sampler
 from control_room.history.patterns import PatternRules
@@ -28,20 +28,22 @@ MAX_TICK_S = 1.0
 class Monitor:
     """Watches one run from :meth:`start` until :meth:`stop`; viewers only read :attr:`views`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, machines_of: Monitor | None = None) -> None:
+        """``machines_of`` samples the machines, and keeps their history, for this one too."""
         self.settings = settings
+        self._machines_of = machines_of
         rules = PatternRules([pattern.rule() for pattern in settings.history.patterns])
         self.history = RunHistory(
             RunDir(settings.run_dir), memory_limit_mb=settings.history.memory_limit_mb, rules=rules
         )
         run = RunDir(settings.run_dir)
-        self.machine_history = MachineHistory(run.cache, ready=(run.path / "logs").is_dir)
-        self._sampler = Sampler(
-            sources(
-                settings, rules, self.history, self.machine_history, lambda: self._views.system
-            ),
-            on_sample=self._sampled,
-        )
+        own = run_sources(settings, rules, self.history)
+        if machines_of is None:
+            self.machine_history = MachineHistory(run.cache, ready=(run.path / "logs").is_dir)
+            own += machine_sources(settings, self.machine_history, lambda: self._views.system)
+        else:
+            self.machine_history = machines_of.machine_history
+        self._sampler = Sampler(own, on_sample=self._sampled)
         self._new_sample = threading.Event()
         self._stopping = threading.Event()
         self._changed = threading.Condition()
@@ -69,7 +71,8 @@ class Monitor:
     @property
     def sources(self) -> Mapping[str, Sample[Any]]:
         """The latest sample of every source, by its name."""
-        return self._sampler.samples()
+        of_machines = {} if self._machines_of is None else self._machines_of.sources
+        return {**of_machines, **self._sampler.samples()}
 
     def start(self) -> None:
         """Begin sampling and building views."""
@@ -108,7 +111,7 @@ class Monitor:
                 log.exception("the views of this tick could not be built")
 
     def _tick(self) -> None:
-        samples = samples_of(self._sampler.samples(), self.settings)
+        samples = samples_of(self.sources, self.settings)
         views = assemble(samples, self.settings, now=time.time(), version=self._views.version + 1)
         ready = ready_views(views, self._boot_id)
         with self._changed:

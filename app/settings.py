@@ -149,6 +149,12 @@ class Previews(_Section):
     allow_requests: bool = False  # show the button that asks for a round now
 
 
+class Notes(_Section):
+    """Notes on the run."""
+
+    allow_writing: bool = True  # show the line that adds one
+
+
 class Retention(_Section):
     """Whether the app itself compresses and deletes old days of the run's logs, once an hour."""
 
@@ -227,6 +233,7 @@ class Settings(BaseSettings):
     )
 
     run_dir: Path = Path()
+    runs: tuple[str, ...] = ()  # more run directories, or globs of them, to choose from
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8501
     machine_name: str | None = None  # how this machine is called on the page; else its host name
@@ -237,6 +244,7 @@ class Settings(BaseSettings):
     heatmap: Heatmap = Heatmap()
     history: History = History()
     previews: Previews = Previews()
+    notes: Notes = Notes()
     retention: Retention = Retention()
     machines: tuple[Machine, ...] = ()  # none: this machine alone, training
 
@@ -290,6 +298,8 @@ def load_settings(
     }
     merged = _merge(*reversed(list(sources.values())))
     merged["run_dir"] = run_dir
+    if isinstance(merged.get("runs"), list | tuple):
+        merged["runs"] = [str(working_dir / Path(each).expanduser()) for each in merged["runs"]]
     if run_dir.exists() and not run_dir.is_dir():
         raise SettingsError(f"run_dir = {str(run_dir)!r}: is a file; name the run's directory")
     try:

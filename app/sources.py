@@ -17,6 +17,7 @@ from app.views import SystemStatus
 from collectors.evals import EvalWatch
 from collectors.gpu import NvmlSession
 from collectors.host import HostWatch
+from collectors.notes import NoteWatch
 from collectors.preview_runner import RunnerWatch
 from collectors.previews import PreviewWatch
 from collectors.queues import read_queues
@@ -61,14 +62,8 @@ def samples_of(samples: Mapping[str, Sample[Any]], settings: Settings) -> Sample
     return Samples(machines=machines, **of_run)
 
 
-def sources(
-    settings: Settings,
-    rules: PatternRules,
-    history: RunHistory,
-    machine_history: MachineHistory,
-    system: Callable[[], SystemStatus],
-) -> list[Source[Any]]:
-    """Every source; ``system`` is the newest view. Making them asks nothing yet."""
+def run_sources(settings: Settings, rules: PatternRules, history: RunHistory) -> list[Source[Any]]:
+    """What is told by the files of the run. Making them asks nothing yet."""
     run = RunDir(settings.run_dir)
     intervals, liveness, thresholds = settings.intervals, settings.liveness, settings.thresholds
     training = TrainingWatch(
@@ -91,19 +86,23 @@ def sources(
         Source("queues", intervals.queues_s, lambda: read_queues(run)),
         Source("evals", intervals.evals_s, evals.read),
         Source("snapshots", intervals.evals_s, snapshots.read),
+        Source("notes", intervals.evals_s, NoteWatch(run).read),
         Source("runner", intervals.runner_s, RunnerWatch(run).read),
         Source("history", settings.history.refresh_s, history.refresh, history.close),
-        Source(
-            "machine_history",
-            TAKEN_EVERY_S,
-            lambda: machine_history.take(system()),
-            machine_history.close,
-        ),
         *(
             [Source("retention", EVERY_S, lambda: retain(settings))]
             if settings.retention.enabled
             else []
         ),
+    ]
+
+
+def machine_sources(
+    settings: Settings, history: MachineHistory, system: Callable[[], SystemStatus]
+) -> list[Source[Any]]:
+    """What the machines tell, and their history; ``system`` is the newest view."""
+    return [
+        Source("machine_history", TAKEN_EVERY_S, lambda: history.take(system()), history.close),
         *(each for machine in settings.watched_machines for each in _machine(machine, settings)),
     ]
 

@@ -172,6 +172,14 @@ def _old(text: str) -> Any:
     return Field(default=None, deprecated=True, description=text)
 
 
+class NoteStatus(_View):
+    """A note on the run; ``step`` where it was told."""
+
+    ts: datetime
+    step: int | None = None
+    text: str
+
+
 class LiveStatus(_View):
     """Training state and hardware: the answer to "is the run healthy?"."""
 
@@ -194,6 +202,7 @@ class LiveStatus(_View):
     val_loss: float | None = None
     val_train_gap: float | None = None
     gap_status: Literal["good", "warning", "overfitting"] | None = None
+    notes: tuple[NoteStatus, ...] = ()  # newest first
     batch_step: int | None = None
     batch_total_steps: int | None = None
     batch_number: int | None = None

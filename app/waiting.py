@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from app.current import monitor
 from app.history import HistoryNotReady
+from app.monitor import Monitor
 
 
 @st.fragment(run_every=1.0)
-def wait_for_history() -> None:
-    """Say what is missing until it is there, then draw the page."""
-    try:
-        monitor().history.cursor()
-    except HistoryNotReady as reason:
-        st.info(str(reason))
-    else:
+def wait_for_history(of: Sequence[Monitor] | None = None) -> None:
+    """Say what is missing until it is there, then draw the page. ``of`` None: the page's run."""
+    missing = []
+    for each in [monitor()] if of is None else of:
+        try:
+            each.history.cursor()
+        except HistoryNotReady as reason:
+            name = f"{each.settings.run_dir.name}: " if of is not None else ""
+            missing.append(f"{name}{reason}")
+    if not missing:
         st.rerun()
+    st.info("\n\n".join(missing))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from collectors.training.json_file import JsonFile
@@ -27,14 +27,19 @@ class StoredWeights:
     ce: float | None = None
     loss: float | None = None
     protected: bool | None = None
+    keep_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotsReading:
-    """What is kept, in the order of the index."""
+    """What is kept, in the order of the index.
+
+    ``keep_newest``: of the checkpoints that are not protected, so many of the newest stay.
+    """
 
     checkpoints: tuple[StoredWeights, ...] = ()
     snapshots: tuple[StoredWeights, ...] = ()
+    keep_newest: int | None = None
     problem: str | None = None
 
 
@@ -52,11 +57,11 @@ class SnapshotWatch:
             self._reading = SnapshotsReading()
         elif look.data is not None:
             self._reading = SnapshotsReading(
-                tuple(_entries(look.data, "checkpoints")), tuple(_entries(look.data, "snapshots"))
+                tuple(_entries(look.data, "checkpoints")),
+                tuple(_entries(look.data, "snapshots")),
+                _whole(look.data.get("keep_newest")),
             )
-        return SnapshotsReading(
-            self._reading.checkpoints, self._reading.snapshots, problem=look.problem
-        )
+        return replace(self._reading, problem=look.problem)
 
 
 def _entries(index: Mapping[str, object], name: str) -> Iterator[StoredWeights]:
@@ -71,20 +76,24 @@ def _stored(entry: Mapping[str, object]) -> StoredWeights:
     metrics = metrics if isinstance(metrics, dict) else {}
     size = _number(entry.get("size_bytes"))
     size_gb = _number(entry.get("size_gb")) if size is None else size / _GB
-    step = entry.get("step")
     date = entry.get("created_at") or entry.get("date")
     name = entry.get("name") or entry.get("path") or date or "unnamed"
     protected = entry.get("protected")
     return StoredWeights(
         name=str(name),
-        step=step if isinstance(step, int) and not isinstance(step, bool) else None,
+        step=_whole(entry.get("step")),
         created_at=_moment(date),
         size_gb=size_gb,
         em=_number(metrics.get("em")),
         ce=_number(metrics.get("ce")),
         loss=_number(metrics.get("val_loss", metrics.get("loss"))),
         protected=protected if isinstance(protected, bool) else None,
+        keep_until=_moment(entry.get("keep_until")),
     )
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _number(value: object) -> float | None:

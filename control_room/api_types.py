@@ -172,6 +172,7 @@ class LiveStatus(TypedDict):
     val_loss: float | None
     val_train_gap: float | None
     gap_status: Literal["good", "warning", "overfitting"] | None
+    notes: list[NoteStatus]
     batch_step: int | None
     batch_total_steps: int | None
     batch_number: int | None
@@ -317,6 +318,14 @@ class MigInstanceStatus(TypedDict):
     name: str
     vram_used_gb: float | None
     vram_total_gb: float | None
+
+
+class NoteStatus(TypedDict):
+    """A note on the run; ``step`` where it was told."""
+
+    ts: str
+    step: int | None
+    text: str
 
 
 class PatternHeatmap(TypedDict):

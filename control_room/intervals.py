@@ -6,7 +6,7 @@ import math
 from statistics import NormalDist
 
 CONFIDENCE = 0.95
-_Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+Z_95 = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
 
 
 def wilson(successes: int, count: int) -> tuple[float, float]:
@@ -17,10 +17,10 @@ def wilson(successes: int, count: int) -> tuple[float, float]:
     """
     if not 0 <= successes <= count or count == 0:
         raise ValueError(f"{successes} successes of {count} trials have no interval")
-    rate, z_squared = successes / count, _Z * _Z
+    rate, z_squared = successes / count, Z_95 * Z_95
     centre = (rate + z_squared / (2 * count)) / (1 + z_squared / count)
     spread = math.sqrt(rate * (1 - rate) / count + z_squared / (4 * count * count))
-    half = _Z * spread / (1 + z_squared / count)
+    half = Z_95 * spread / (1 + z_squared / count)
     # At the ends rounding would leave a trace beside 0 and 1.
     low = 0.0 if successes == 0 else max(0.0, centre - half)
     high = 1.0 if successes == count else min(1.0, centre + half)

@@ -53,6 +53,11 @@ class Record:
         return cls(**found)
 
 
+# The source pool of answers that were drawn several times at a temperature, to see how much they
+# agree. They say nothing of how often the model is right, and no rate counts them.
+SAMPLES_POOL = "samples"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewRecord(Record):
     """One model answer to one example. ``ts`` without a zone is local time; None means now."""

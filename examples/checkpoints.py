@@ -1,8 +1,8 @@
 """Checkpoints on disk: the newest few, the best one, a snapshot a day, and an index of them all.
 
 The index (``retention_index.json``) lists ``checkpoints`` (name, path, step, created_at,
-size_bytes, metrics, protected) and ``snapshots`` (date, step, path, size_bytes, metrics); paths are
-relative to the index.
+size_bytes, metrics, protected) and ``snapshots`` (date, step, path, size_bytes, metrics), and says
+how many of the newest checkpoints are kept (``keep_newest``); paths are relative to the index.
 """
 
 from __future__ import annotations
@@ -144,7 +144,8 @@ class CheckpointStore:
 
     def _write_index(self) -> None:
         unfinished = self._index_file.with_suffix(".json.tmp")
-        unfinished.write_text(json.dumps(self._index, indent=2) + "\n", encoding="utf-8")
+        told = {"keep_newest": KEPT, **self._index}
+        unfinished.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
         unfinished.replace(self._index_file)
 
 

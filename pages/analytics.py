@@ -20,6 +20,7 @@ from app.waiting import wait_for_history
 from control_room.history import aggregates
 from control_room.history.aggregates import Rate, Statistics
 from control_room.history.filters import PreviewFilter
+from control_room.history.notes import notes
 from control_room.history.queries import Cursor
 
 limits = monitor().settings.heatmap
@@ -57,7 +58,8 @@ def body(wanted: PreviewFilter) -> None:
     with st.grid(2, min_column_width=420, gap="small"):
         for name, title, draw, empty in CHARTS:
             with card(name):
-                chart_box(f"analytics-{name}", title, draw(cursor, wanted), empty)
+                marks = notes(cursor) if name in OVER_STEPS else ()
+                chart_box(f"analytics-{name}", title, draw(cursor, wanted), empty, notes=marks)
 
 
 def card(name: str) -> Any:
@@ -160,6 +162,7 @@ def _bins(count: int, *, most: int) -> int:
     return max(1, min(most, count // 10))
 
 
+OVER_STEPS = ("em-steps", "failures-steps")
 NO_SCORED = "No scored preview matches."
 CHARTS: tuple[tuple[str, str, Callable[[Cursor, PreviewFilter], Chart], str], ...] = (
     ("em-steps", "Exact match over steps", _em_over_steps, "It is drawn from scored previews."),

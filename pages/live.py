@@ -9,7 +9,17 @@ from datetime import UTC, datetime
 
 import streamlit as st
 
-from app.cards import evals, hardware, preview, preview_stats, queue, runner, summary, training
+from app.cards import (
+    evals,
+    hardware,
+    notes,
+    preview,
+    preview_stats,
+    queue,
+    runner,
+    summary,
+    training,
+)
 from app.current import monitor
 from control_room.rundir import RunDir
 
@@ -60,6 +70,17 @@ def eval_zone() -> None:
         evals.draw(monitor().views.evals)
 
 
+@st.fragment(run_every=intervals.eval_zone_s)
+def notes_zone() -> None:
+    notes.draw(monitor().views.live.notes, datetime.now(UTC))
+
+
+@st.fragment
+def note_form() -> None:
+    """By itself: what is being typed must not be drawn again."""
+    notes.draw_form(RunDir(monitor().settings.run_dir), monitor().views.live.current_step)
+
+
 summary_zone()
 left, right = st.columns(2, gap="small")
 with left:
@@ -68,3 +89,7 @@ with left:
     eval_zone()
 with right:
     preview_zone()
+    with st.container(border=True, key="card-notes"):
+        notes_zone()
+        if monitor().settings.notes.allow_writing:
+            note_form()

@@ -9,7 +9,7 @@ import streamlit as st
 
 from app.cards import kit, preview
 from app.current import monitor
-from app.filter_bar import filter_bar
+from app.filter_bar import filter_bar, write_address
 from app.history import HistoryNotReady
 from app.preview_filter import describe, to_query
 from app.views import Preview
@@ -46,9 +46,7 @@ def main() -> None:
     else:
         st.info("No preview matches. Clear a filter to see more.")
     st.pagination(pages, default=page_number, key=PAGE_KEY)
-    st.query_params.from_dict(
-        to_query(wanted) | ({"page": str(page_number)} if page_number > 1 else {})
-    )
+    write_address(to_query(wanted) | ({"page": str(page_number)} if page_number > 1 else {}))
     left_out = [
         f"{file}: {count:,} lines cannot be read and are left out; "
         f"the newest is line {line}: {reason}"

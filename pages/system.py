@@ -13,6 +13,7 @@ from app.charts_machines import machine_charts
 from app.current import monitor
 from app.machine_history import KEPT_S, MINUTE_S
 from app.views import GpuStatus, MachineStatus
+from control_room.history.notes import Note
 
 intervals = monitor().settings.intervals
 NO_MINUTES = "The first minute has to pass, and the machine has to tell this."
@@ -88,10 +89,18 @@ def _last_day(index: int, name: str) -> None:
         with st.container(border=True, key=f"card-day-{index}"):
             st.html(kit.empty(f"{name}: the last 24 hours", "Nothing to show yet.", NO_MINUTES))
         return
+    marks = [Note(note.ts, note.step, note.text) for note in monitor().views.live.notes]
     with st.grid(2, min_column_width=320, gap="small"):
         for title, chart in drawn:
             with st.container(border=True, key=f"card-{title.lower()}-{index}"):
-                chart_box(f"system-{index}-{title.lower()}", f"{title}, 24 h", chart, NO_MINUTES)
+                chart_box(
+                    f"system-{index}-{title.lower()}",
+                    f"{title}, 24 h",
+                    chart,
+                    NO_MINUTES,
+                    notes=marks,
+                    axis="time",
+                )
 
 
 def _jobs() -> None:

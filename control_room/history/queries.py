@@ -176,6 +176,15 @@ def preview(cursor: Cursor, seq: int) -> PreviewRow | None:
     return next(iter(_rows(cursor, "seq = ?", [seq])), None)
 
 
+def previews_at(cursor: Cursor, seqs: Sequence[int]) -> dict[int, PreviewRow]:
+    """Previews by their places in time."""
+    if not seqs:
+        return {}
+    bounds = [min(seqs), max(seqs)]  # lets the database pass over everything outside
+    condition = "seq BETWEEN ? AND ? AND seq IN (SELECT unnest(?))"
+    return {row.seq: row for row in _rows(cursor, condition, [*bounds, list(seqs)])}
+
+
 def preview_by_id(cursor: Cursor, preview_id: str) -> PreviewRow | None:
     """One preview by its :attr:`~PreviewRow.id`."""
     day, _, line = preview_id.partition(".")
@@ -294,10 +303,7 @@ def _rows_by_place(
     """:func:`_rows`, found by their ``seq`` alone at first."""
     query = f"SELECT seq FROM previews WHERE {condition} ORDER BY seq DESC LIMIT ? OFFSET ?"
     seqs = [seq for (seq,) in cursor.execute(query, [*values, *page]).fetchall()]
-    if not seqs:
-        return ()
-    bounds = [min(seqs), max(seqs)]  # lets the database pass over everything outside
-    return _rows(cursor, "seq BETWEEN ? AND ? AND seq IN (SELECT unnest(?))", [*bounds, seqs])
+    return tuple(previews_at(cursor, seqs).values())
 
 
 def _one(cursor: Cursor, query: str, values: Sequence[Any]) -> Any:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from control_room.history.patterns import PatternRules
-from control_room.records import PreviewRecord
+from control_room.records import SAMPLES_POOL, PreviewRecord
 
 Name = TypeVar("Name")
 
@@ -44,7 +44,7 @@ class RecentSummary:
 class RecentPreviews:
     """Holds the newest ``size`` previews in the order of their time, then of their arrival.
 
-    ``rules`` name the pattern of a record that has none of its own.
+    Those of :data:`~control_room.records.SAMPLES_POOL` are passed over. ``rules`` name the pattern of a record that has none of its own.
     """
 
     def __init__(self, rules: PatternRules | None = None, *, size: int = max(WINDOWS)) -> None:
@@ -55,6 +55,8 @@ class RecentPreviews:
         """Take in records that were read from the log; each carries its ``ts``."""
         in_order = True
         for record in records:
+            if record.source_pool == SAMPLES_POOL:
+                continue
             last = self._records[-1] if self._records else None
             if last is not None and _time(record) < _time(last):
                 in_order = False

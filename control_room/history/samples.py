@@ -6,16 +6,20 @@ samples. What got no answer, or was not scored, counts nowhere.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from control_room.history.filters import PreviewFilter
 from control_room.history.queries import Cursor
+from control_room.intervals import Z_95
 
 # Answers are the same when they differ in case and space alone.
 _ANSWER = "lower(trim(regexp_replace(model_answer, '\\s+', ' ', 'g')))"
 _SAMPLED = "exact_match IS NOT NULL AND example_id IS NOT NULL"
+# Only where somebody asked more than once: looking for it in every preview takes long.
+_ASKED_TWICE = "{asking} IN (SELECT {asking} FROM previews WHERE sample_index > 0)"
 _ASKING = "coalesce(round_id, checkpoint_id, step::VARCHAR)"
 
 
@@ -35,11 +39,15 @@ class ExampleSamples:
 
 @dataclass(frozen=True, slots=True)
 class PassAtK:
-    """The mean of pass@k over the examples that have at least ``k`` samples."""
+    """The mean of pass@k over the examples that have at least ``k`` samples.
+
+    ``interval`` is that of the mean over examples (normal, 95 %, within 0 to 1); None for one.
+    """
 
     k: int
     value: float
     examples: int
+    interval: tuple[float, float] | None
 
 
 def pass_at_k(count: int, correct: int, k: int) -> float:
@@ -60,9 +68,13 @@ def pass_at_k(count: int, correct: int, k: int) -> float:
     return 1.0 - none_right
 
 
-def pass_at(cursor: Cursor, wanted: PreviewFilter, ks: Sequence[int]) -> list[PassAtK]:
-    """pass@k for each of ``ks`` that some example has samples enough for."""
+def pass_at(
+    cursor: Cursor, wanted: PreviewFilter, ks: Sequence[int], *, least: int = 1
+) -> list[PassAtK]:
+    """pass@k for each of ``ks``, over the examples with samples enough, and at least ``least``."""
     where, values = wanted.where()
+    if least > 1:
+        where += f" AND {_ASKED_TWICE.format(asking=_ASKING)}"
     counts = cursor.execute(
         "SELECT n, c, count(*) FROM ("
         "SELECT count(*) AS n, count(*) FILTER (exact_match) AS c FROM previews "
@@ -71,18 +83,35 @@ def pass_at(cursor: Cursor, wanted: PreviewFilter, ks: Sequence[int]) -> list[Pa
     ).fetchall()
     found = []
     for k in ks:
-        enough = Counter({(n, c): times for n, c, times in counts if n >= k})
+        enough = Counter({(n, c): times for n, c, times in counts if n >= max(k, least)})
         if examples := enough.total():
-            total = sum(times * pass_at_k(n, c, k) for (n, c), times in enough.items())
-            found.append(PassAtK(k, total / examples, examples))
+            told = [(pass_at_k(n, c, k), times) for (n, c), times in enough.items()]
+            mean = sum(value * times for value, times in told) / examples
+            found.append(PassAtK(k, mean, examples, _interval(mean, told, examples)))
     return found
 
 
+def _interval(
+    mean: float, told: Sequence[tuple[float, int]], count: int
+) -> tuple[float, float] | None:
+    """Of the mean of values that occur so many times."""
+    if count < 2:
+        return None
+    variance = sum(times * (value - mean) ** 2 for value, times in told) / (count - 1)
+    half = Z_95 * math.sqrt(variance / count)
+    return max(0.0, mean - half), min(1.0, mean + half)
+
+
 def example_samples(
-    cursor: Cursor, wanted: PreviewFilter, *, limit: int, least: int = 2
+    cursor: Cursor, wanted: PreviewFilter, *, limit: int, least: int = 2, newest: bool = False
 ) -> list[ExampleSamples]:
-    """Examples with at least ``least`` samples, those that agree least first."""
+    """Examples with at least ``least`` samples, those that agree least first.
+
+    With ``newest`` each is told once, as it was when it was last asked.
+    """
     where, values = wanted.where()
+    if least > 1:
+        where += f" AND {_ASKED_TWICE.format(asking=_ASKING)}"
     rows = cursor.execute(
         f"""
         WITH answers AS (
@@ -98,6 +127,11 @@ def example_samples(
             sum(correct)::BIGINT, count(*), max(share) AS agreement,
             greatest(0.0, -sum(share * ln(share)))
         FROM shares GROUP BY asking, example_id HAVING n >= ?
+        {
+            "QUALIFY row_number() OVER (PARTITION BY example_id ORDER BY any_value(step) DESC) = 1"
+            if newest
+            else ""
+        }
         ORDER BY agreement, n DESC, asking DESC, example_id LIMIT ?
         """,
         [*values, least, limit],

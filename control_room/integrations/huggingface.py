@@ -70,6 +70,7 @@ class ControlRoomCallback(TrainerCallback):
             return
         self._recorder = Recorder(self._run_dir, run_id=self._run_id)
         self._status = PacedStatus(self._recorder)
+        self._recorder.log_config(_told_settings(args, kwargs.get("model")))
         self._status.write(
             status="training",
             phase="training",
@@ -234,6 +235,21 @@ def _golden_ce(model: Any, prompt_ids: Any, golden_ids: Any) -> float | None:
     first = prompt_ids.shape[1] - 1
     told = logits[first : first + golden_ids.shape[1]]
     return float(torch.nn.functional.cross_entropy(told, golden_ids[0]))
+
+
+# Of the training arguments: what people vary from run to run.
+_SETTINGS = (
+    *("learning_rate", "lr_scheduler_type", "warmup_ratio", "warmup_steps", "weight_decay"),
+    *("per_device_train_batch_size", "gradient_accumulation_steps", "num_train_epochs"),
+    *("max_steps", "max_grad_norm", "optim", "bf16", "fp16", "seed"),
+)
+
+
+def _told_settings(args: Any, model: Any) -> dict[str, object]:
+    told = {name: getattr(args, name) for name in _SETTINGS if hasattr(args, name)}
+    # Enumerations stand for their values.
+    told = {name: getattr(value, "value", value) for name, value in told.items()}
+    return {"model": _model_name(model), **told}
 
 
 def _model_name(model: Any) -> str | None:

@@ -19,7 +19,7 @@ from control_room.previews.config import Config, Decoding
 from control_room.previews.examples import Example, ExampleSet, Place, as_failure
 from control_room.previews.log import Tally
 from control_room.recorder import Recorder
-from control_room.records import PreviewRecord
+from control_room.records import SAMPLES_POOL, PreviewRecord
 from control_room.scorers import score_with
 from control_room.scoring import score
 
@@ -178,8 +178,7 @@ class Round:
             "dataset_id": example.dataset_id,
             "regime": example.regime,
             "pattern": example.pattern,
-            # Drawn at another temperature, they say nothing of the pool's greedy answers.
-            "source_pool": "samples" if self._plan.kind == "samples" else example.source_pool,
+            "source_pool": SAMPLES_POOL if self._plan.kind == "samples" else example.source_pool,
             "prompt": example.prompt,
             "golden": example.golden,
             "sample_index": sample_index,

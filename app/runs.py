@@ -1,0 +1,87 @@
+"""The runs that can be looked at: the one that is served, and those that the settings name."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from glob import glob
+from pathlib import Path
+
+from app.monitor import Monitor
+
+log = logging.getLogger(__name__)
+
+_LOOK_EVERY_S = 5.0
+_IDLE_S = 900.0  # a run that nobody has looked at for so long is let go
+_MARKS = ("status", "logs")  # a directory with one of these is a run
+
+
+class Runs:
+    """Finds run directories, and starts a Monitor for one when somebody wants to see it.
+
+    ``main`` is the run that the server was started for; its machines serve for all of them.
+    """
+
+    def __init__(self, main: Monitor, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.main = main
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._others: dict[str, tuple[Monitor, float]] = {}  # and when it was last asked for
+        self._found: dict[str, Path] = {}
+        self._looked_at = float("-inf")
+
+    def directories(self) -> Mapping[str, Path]:
+        """Every run's directory by its name, the main one first; looked up every few seconds."""
+        with self._lock:
+            if self._clock() - self._looked_at >= _LOOK_EVERY_S:
+                self._looked_at = self._clock()
+                self._found = _named(self.main.settings.run_dir, self.main.settings.runs)
+            return self._found
+
+    def monitor(self, name: str | None) -> Monitor:
+        """The Monitor of the run with this name; the main one for None or a name there is not."""
+        path = self.directories().get(name or "")
+        if path is None or name is None or path == self.main.settings.run_dir:
+            return self.main
+        with self._lock:
+            now = self._clock()
+            self._let_go(now, but=name)
+            started, _ = self._others.get(name, (None, 0.0))
+            if started is None:
+                settings = self.main.settings.model_copy(update={"run_dir": path})
+                started = Monitor(settings, machines_of=self.main)
+                started.start()
+            self._others[name] = (started, now)
+            return started
+
+    def close(self) -> None:
+        """Stop what was started here; the main Monitor is its owner's."""
+        with self._lock:
+            for started, _ in self._others.values():
+                started.stop()
+            self._others.clear()
+
+    def _let_go(self, now: float, *, but: str) -> None:
+        for name, (started, asked_at) in list(self._others.items()):
+            if name != but and now - asked_at > _IDLE_S:
+                log.info("run %s: nobody looks at it any more", name)
+                started.stop()
+                del self._others[name]
+
+
+def _named(main: Path, patterns: tuple[str, ...]) -> dict[str, Path]:
+    """Directories by name; those that share one are told apart by where they lie."""
+    matches = {
+        Path(each).resolve()
+        for pattern in patterns
+        for each in glob(str(Path(pattern).expanduser()), recursive=True)  # noqa: PTH207  # absolute patterns
+    }
+    others = sorted(each for each in matches - {main} if any((each / m).is_dir() for m in _MARKS))
+    shared = Counter(each.name for each in (main, *others))
+    return {
+        each.name if shared[each.name] == 1 else f"{each.parent.name}/{each.name}": each
+        for each in (main, *others)
+    }

@@ -1,0 +1,94 @@
+"""Heads: what each attention head does, and which are dead or collapsing."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import charts_heads
+from app.cards import kit
+from app.chart_box import chart_box
+from app.current import monitor
+from app.history import HistoryNotReady
+from app.waiting import wait_for_history
+from control_room.head_rules import RULES, head_findings
+from control_room.history.heads import HEAD_METRICS, HeadDiagnostics, head_diagnostics, head_steps
+from control_room.history.queries import Cursor
+
+NEXT_STEP = (
+    "Call recorder.log_heads(step=…, attention_entropy=…, grad_norm=…) with arrays of layers x "
+    "heads; control_room.integrations.heads collects them from a Hugging Face model."
+)
+
+
+def main() -> None:
+    """Draw the page."""
+    st.html('<div class="cr"><h3>Attention heads</h3></div>')
+    try:
+        cursor = monitor().history.cursor()
+    except HistoryNotReady:
+        wait_for_history()
+        return
+    steps = head_steps(cursor)
+    if not steps:
+        st.html(kit.empty("Attention heads", "No head has been recorded.", NEXT_STEP))
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        step = choose_step(steps)
+        name: str = st.segmented_control(
+            "Shown",
+            HEAD_METRICS,
+            default=HEAD_METRICS[0],
+            required=True,
+            format_func=charts_heads.LABELS.__getitem__,
+            key="heads-metric",
+        )
+    found, first = head_diagnostics(cursor, step), head_diagnostics(cursor, steps[0])
+    if found is None or first is None:
+        st.warning(f"What was recorded at step {step:,} does not have the shape it says.")
+        return
+    draw(cursor, found, first, name)
+
+
+def choose_step(steps: list[int]) -> int:
+    """The newest step, until another is chosen."""
+    if len(steps) == 1:
+        st.caption(f"Step {steps[0]:,} is the only one recorded.")
+        return steps[0]
+    chosen: int = st.select_slider(
+        "Step", steps, value=steps[-1], format_func="{:,}".format, key="heads-step"
+    )
+    return chosen
+
+
+def draw(cursor: Cursor, found: HeadDiagnostics, first: HeadDiagnostics, name: str) -> None:
+    """The heatmap, and what the rules point out."""
+    same_shape = (first.layers, first.heads) == (found.layers, found.heads)
+    findings = head_findings(found.values, first.values if same_shape else {}, found.heads)
+    marked = sorted({(each.layer, each.head) for each in findings})
+    with st.container(border=True, key="card-heads"):
+        chart_box(
+            "heads",
+            f"{charts_heads.LABELS[name]}, step {found.step:,}",
+            charts_heads.heads(found, name, marked),
+            f"{charts_heads.LABELS[name]} was not recorded at this step.",
+        )
+    with st.container(border=True, key="card-findings"):
+        rows = [
+            (f"layer {each.layer}, head {each.head}", each.rule, each.said) for each in findings
+        ]
+        parts = (
+            [kit.table(("Head", "Rule", "Measured"), rows)]
+            if rows
+            else [kit.note("No head is pointed out at this step.")]
+        )
+        rules = "; ".join(f"{rule}: {meaning}" for rule, meaning in RULES)
+        st.html(
+            kit.card(
+                "Pointed out",
+                *parts,
+                kit.note(f"Rings mark them above. The rules: {rules}."),
+            )
+        )
+
+
+main()

@@ -1,0 +1,162 @@
+"""Runs: several runs side by side, their curves, their settings and what came of them."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import streamlit as st
+
+from app import charts_runs
+from app.cards import kit
+from app.chart_box import chart_box
+from app.current import runs
+from app.filter_bar import write_address
+from app.history import HistoryNotReady
+from app.run_table import RunSummary, differing, run_summary
+from app.waiting import wait_for_history
+from control_room.history.evaluations import evaluations
+from control_room.history.notes import Note, notes
+from control_room.history.queries import metric_series
+
+MOST_CURVES = 8
+POINTS = 1_000
+EM = "EM of the fixed set"
+CURVES = {
+    "loss": "Loss",
+    "val_loss": "Validation loss",
+    EM: EM,
+    "learning_rate": "Learning rate",
+    "grad_norm": "Gradient norm",
+    "tokens_per_sec": "Tokens per second",
+}
+MORE_RUNS = 'Name more of them in control_room.toml: runs = ["runs/*"]'
+
+
+def main() -> None:
+    """Draw the page."""
+    st.html('<div class="cr"><h3>Runs</h3></div>')
+    directories = runs().directories()
+    summaries = [run_summary(name, path) for name, path in directories.items()]
+    differ = differing(summaries) if len(summaries) > 1 else []
+    with st.container(border=True, key="card-table"):
+        table(summaries, differ)
+    with st.container(border=True, key="card-curves"):
+        curves(list(directories))
+    if len(summaries) > 1:
+        with st.container(border=True, key="card-parallel"):
+            chart_box(
+                "runs-parallel",
+                "Settings and outcome",
+                charts_runs.parallel(summaries, differ),
+                "They differ in no setting that they tell: recorder.log_config({…}) tells them.",
+            )
+
+
+def table(summaries: list[RunSummary], differ: list[str]) -> None:
+    """A row for each run; settings that differ come first, the others on demand."""
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        st.html(kit.card("Runs", kit.note(_said(len(summaries), differ))))
+        everything = st.toggle("All settings", key="runs-all")
+    names = differ
+    if everything or len(summaries) == 1:
+        names = list(dict.fromkeys(name for run in summaries for name in run.config))
+    now = time.time()
+    st.dataframe(
+        [_row(run, names, now) for run in summaries],
+        hide_index=True,
+        column_config={
+            "EM": st.column_config.NumberColumn(format="percent"),
+            "Loss": st.column_config.NumberColumn(format="%.3f"),
+            "Validation loss": st.column_config.NumberColumn(format="%.3f"),
+            "Step": st.column_config.NumberColumn(format="localized"),
+            "Steps in all": st.column_config.NumberColumn(format="localized"),
+        },
+    )
+    if problems := [f"{run.name}: {run.problem}" for run in summaries if run.problem]:
+        st.html(f'<div class="cr">{kit.problems(problems)}</div>')
+
+
+def _said(count: int, differ: list[str]) -> str:
+    if count == 1:
+        return f"There is one run. {MORE_RUNS}."
+    if not differ:
+        return f"{count} runs, which differ in no setting that they tell."
+    return f"{count} runs; they differ in {', '.join(differ)}."
+
+
+def _row(run: RunSummary, settings: list[str], now: float) -> dict[str, Any]:
+    values = run.values
+    return {
+        "Run": run.name,
+        "Status": run.status or "",
+        "Step": values.get("current_step"),
+        "Steps in all": values.get("total_steps"),
+        "EM": values.get("fixed_eval_em"),
+        "Loss": values.get("loss"),
+        "Validation loss": values.get("val_loss"),
+        "Last written": "" if run.written_at is None else kit.ago(now - run.written_at),
+        "Model": values.get("model_name") or "",
+        **{name: _setting(run.config.get(name)) for name in settings},
+    }
+
+
+def _setting(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def curves(names: list[str]) -> None:
+    """The curves of the chosen runs."""
+    asked = [name for name in st.query_params.get_all("of") if name in names]
+    asked_curve = st.query_params.get("curve")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        name: str = st.selectbox(
+            "Curve",
+            list(CURVES),
+            index=list(CURVES).index(asked_curve) if asked_curve in CURVES else 0,
+            format_func=CURVES.__getitem__,
+            key="runs-curve",
+            width=220,
+        )
+        weight: float = st.slider(
+            "Smoothing",
+            0.0,
+            0.99,
+            0.6 if name == "loss" else 0.0,
+            key=f"runs-smooth-{name}",
+            width=220,
+        )
+        chosen: list[str] = st.multiselect(
+            "Runs", names, default=asked or names[:4], max_selections=MOST_CURVES, key="runs-chosen"
+        )
+    write_address({"curve": name})
+    st.query_params["of"] = chosen
+    found: dict[str, list[tuple[int, float]]] = {}
+    marks: list[Note] = []
+    waiting = []
+    for each in chosen:
+        of_run = runs().monitor(each)
+        try:
+            cursor = of_run.history.cursor()
+        except HistoryNotReady:
+            waiting.append(of_run)
+            continue
+        if name == EM:
+            found[each] = [
+                (e.step, e.em)
+                for e in evaluations(cursor, most=POINTS)
+                if e.domain is None and e.em is not None
+            ]
+        else:
+            found[each] = list(metric_series(cursor, name, points=POINTS).points)
+        if len(chosen) == 1:
+            marks = notes(cursor)
+    chart = charts_runs.overlay(
+        {n: p for n, p in found.items() if p}, label=CURVES[name], weight=weight, is_rate=name == EM
+    )
+    chart_box(f"runs-{name}", CURVES[name], chart, "None of these runs has logged it.", notes=marks)
+    if waiting:
+        wait_for_history(waiting)
+
+
+main()

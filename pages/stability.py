@@ -1,0 +1,204 @@
+"""Stability: do several answers agree, when was each example learned, and what is forgotten?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from app import charts_analysis
+from app.cards import kit
+from app.chart_box import chart_box
+from app.current import monitor
+from app.filter_bar import filter_bar
+from app.history import HistoryNotReady
+from app.waiting import wait_for_history
+from control_room.history import learning
+from control_room.history.data_files import file_effects
+from control_room.history.drift import drift, verdict
+from control_room.history.filters import PreviewFilter
+from control_room.history.learning import ExampleLife, LearningSummary, Ranking
+from control_room.history.notes import notes
+from control_room.history.queries import Cursor
+from control_room.history.samples import example_samples, pass_at
+
+SHOWN = 200
+KS = (1, 2, 3, 4, 5, 6, 8, 10, 16, 32, 64)
+PREVIEWS = Path(__file__).with_name("previews.py")
+RANKINGS: dict[Ranking, str] = {
+    "flips": "turn most often",
+    "forgotten": "right once, wrong now",
+    "sure": "sure, and wrong or unsettled",
+}
+NO_SAMPLES = (
+    "Set [samples] in previews.toml (every = 5, samples = 8), or log previews with sample_index."
+)
+
+
+def main() -> None:
+    """Draw the page."""
+    try:
+        cursor = monitor().history.cursor()
+    except HistoryNotReady:
+        st.html('<div class="cr"><h3>Stability</h3></div>')
+        wait_for_history()
+        return
+    with st.container(horizontal=True, horizontal_alignment="distribute"):
+        st.html('<div class="cr"><h3>Stability</h3></div>', width="content")
+        with st.popover("Filter", icon=":material/filter_alt:"):
+            wanted = filter_bar(cursor, "stability", monitor().settings.heatmap.bin_edges)
+    with st.container(border=True, key="card-learning"):
+        lives(cursor, wanted)
+    left, right = st.columns(2, gap="small")
+    marks = notes(cursor)
+    with left, st.container(border=True, key="card-learned"):
+        chart = charts_analysis.learned(learning.learned_over_steps(cursor, wanted))
+        chart_box(
+            "stability-learned", "Learned over steps", chart, "No example is scored.", notes=marks
+        )
+    with right, st.container(border=True, key="card-drift"):
+        drifting(cursor, wanted)
+    left, right = st.columns(2, gap="small")
+    with left, st.container(border=True, key="card-pass"):
+        chart = charts_analysis.pass_at_k(pass_at(cursor, wanted, KS, least=2))
+        chart_box("stability-pass", "pass@k", chart, NO_SAMPLES)
+    with right, st.container(border=True, key="card-agreement"):
+        agreement(cursor, wanted)
+    with st.container(border=True, key="card-files"):
+        chart = charts_analysis.file_effects(file_effects(cursor, wanted))
+        chart_box(
+            "stability-files",
+            "What the data between checkpoints cost or gained",
+            chart,
+            "Previews of at least two checkpoints are needed (checkpoint_id), and for the names "
+            "log_metrics(current_file=…).",
+        )
+
+
+def lives(cursor: Cursor, wanted: PreviewFilter) -> None:
+    """How examples fare, and the ranking that is chosen; a row leads to its answers."""
+    found = learning.learning_summary(cursor, wanted)
+    if not found.examples:
+        st.html(kit.empty("Examples", "No scored preview matches.", "Clear a filter, or wait."))
+        return
+    st.html(summary(found))
+    ranking: Ranking = st.segmented_control(
+        "Examples that",
+        list(RANKINGS),
+        default="flips",
+        required=True,
+        format_func=RANKINGS.__getitem__,
+        key="stability-ranking",
+    )
+    ranked = learning.example_lives(cursor, wanted, ranking, limit=SHOWN)
+    if not ranked:
+        st.caption("There is none.")
+        return
+    chosen = st.dataframe(
+        [_row(life) for life in ranked],
+        hide_index=True,
+        height=320,
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"stability-lives-{ranking}",
+        column_config={
+            "Confidence": st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.2f"),
+            **{
+                name: st.column_config.NumberColumn(format="localized")
+                for name in ("First right", "Learned at", "Last right", "Last asked")
+            },
+        },
+    )
+    st.caption(
+        "Learned at: the step since which every answer was right. Forgotten: turns from right to "
+        "wrong (Toneva et al. 2019). Choose a row to read its answers."
+    )
+    if chosen.selection.rows:
+        life = ranked[chosen.selection.rows[0]]
+        if life.example_id is not None:
+            query = {"example_id": life.example_id}
+            query |= {} if life.dataset_id is None else {"dataset_id": life.dataset_id}
+            st.switch_page(PREVIEWS, query_params=query)
+        st.info("This example has no example_id to look for.")
+
+
+def summary(found: LearningSummary) -> str:
+    """The states as figures."""
+    return kit.card(
+        "Examples",
+        kit.figures(
+            [
+                ("Right now", f"{found.learned:,} <small>of {found.examples:,}</small>"),
+                ("Right once, wrong now", f"{found.forgotten:,}"),
+                ("Never right", f"{found.never:,}"),
+                ("Turned twice or more", f"{found.unstable:,}"),
+            ]
+        ),
+    )
+
+
+def _row(life: ExampleLife) -> dict[str, Any]:
+    return {
+        "Example": life.example_id or life.prompt[:40],
+        "Pattern": life.pattern or "",
+        "Now": "✓ right" if life.right_now else "✕ wrong",
+        "Turns": life.flips,
+        "Forgotten": life.forgotten,
+        "First right": life.first_right_step,
+        "Learned at": life.learned_step,
+        "Last right": life.last_right_step,
+        "Last asked": life.last_step,
+        "Answers": life.answers,
+        "Confidence": life.confidence,
+        "Prompt": life.prompt,
+    }
+
+
+def drifting(cursor: Cursor, wanted: PreviewFilter) -> None:
+    """Whether the form or the content goes."""
+    found = drift(cursor, wanted)
+    chart = charts_analysis.drift(found)
+    told = verdict(found)
+    note = "" if told is None else f"{told.said} (Second half against the first, 95 %.)"
+    chart_box(
+        "stability-drift",
+        "Form or content?",
+        chart,
+        "No preview is scored.",
+        note=note,
+        notes=notes(cursor),
+    )
+
+
+def agreement(cursor: Cursor, wanted: PreviewFilter) -> None:
+    """Examples whose samples agree least."""
+    found = example_samples(cursor, wanted, limit=SHOWN, newest=True)
+    if not found:
+        st.html(kit.empty("Agreement", "No example was answered several times.", NO_SAMPLES))
+        return
+    st.html(kit.card("Agreement of several answers, least first"))
+    st.dataframe(
+        [
+            {
+                "Example": each.example_id,
+                "Step": each.step,
+                "Agreement": each.agreement,
+                "Entropy, nats": each.entropy_nats,
+                "Different": each.distinct,
+                "Right": f"{each.correct} of {each.count}",
+            }
+            for each in found
+        ],
+        hide_index=True,
+        height=330,
+        column_config={
+            "Agreement": st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.2f"),
+            "Entropy, nats": st.column_config.NumberColumn(format="%.2f"),
+            "Step": st.column_config.NumberColumn(format="localized"),
+        },
+    )
+    st.caption("As last asked. Agreement: the share of the most frequent answer.")
+
+
+main()
