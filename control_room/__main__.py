@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
-import time
+import threading
 from collections.abc import Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -187,13 +188,15 @@ def _import(arguments: argparse.Namespace) -> int:
 def _watch(sources: Sequence[Path], run: RunDir, options: ImportOptions) -> int:
     print("Importing what appears there; Ctrl-C ends it.", flush=True)
     watches = [Watch(source, run, options) for source in sources]
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
     try:
-        while True:
+        while not stopped.is_set():
             for watch in watches:
                 for outcome in watch.look():
                     _told(outcome)
-            time.sleep(_WATCH_EVERY_S)
-    except KeyboardInterrupt:
+            stopped.wait(_WATCH_EVERY_S)
         return 0
     finally:
         for watch in watches:

@@ -15,4 +15,7 @@ COUNTED = (
     f"AND source_pool IS DISTINCT FROM '{SAMPLES_POOL}'"
 )
 # The probability that the model gives its own answer: as it told, or as its tokens tell.
-CONFIDENCE = "coalesce(confidence, least(1.0, exp(list_sum(token_log_probs))))"
+CONFIDENCE = (
+    "coalesce(confidence, CASE WHEN len(token_log_probs) > 0 "
+    "THEN exp(least(0.0, list_sum(token_log_probs))) END)"
+)

@@ -44,7 +44,8 @@ class RecentSummary:
 class RecentPreviews:
     """Holds the newest ``size`` previews in the order of their time, then of their arrival.
 
-    Those of :data:`~control_room.records.SAMPLES_POOL` are passed over. ``rules`` name the pattern of a record that has none of its own.
+    Those of :data:`~control_room.records.SAMPLES_POOL` are passed over. ``rules`` name the pattern
+    of a record that has none of its own.
     """
 
     def __init__(self, rules: PatternRules | None = None, *, size: int = max(WINDOWS)) -> None:

@@ -123,7 +123,7 @@ def test_nothing_overflows_and_screenshots_are_taken(
         main = page.locator('[data-testid="stMain"]')
         assert main.evaluate("element => element.scrollWidth <= element.clientWidth")
         cards = page.locator('[class*="st-key-card-"]')
-        expect(cards).to_have_count(7)
+        expect(cards).to_have_count(8)
         for index in range(cards.count()):
             box = cards.nth(index).bounding_box()
             assert box is not None

@@ -121,7 +121,7 @@ def test_a_runner_is_shown_and_asks_for_nothing_by_default(
     wait_until(lambda: watching.views.preview.runner is not None, 10)
     page = AppTest.from_file(ROOT / "app" / "main.py", default_timeout=30).run()
     assert "waiting for a checkpoint" in shown(page)
-    assert not page.button
+    assert "runner-request" not in [button.key for button in page.button]
 
 
 def test_a_round_can_be_asked_for_where_the_settings_allow_it(run_dir: Path) -> None:
@@ -138,3 +138,39 @@ def test_a_round_can_be_asked_for_where_the_settings_allow_it(run_dir: Path) -> 
     finally:
         started.stop()
     assert RunDir(run_dir).round_request_file.exists()
+
+
+def test_a_note_can_be_added_and_is_shown(watching: Monitor, run_dir: Path) -> None:
+    page = AppTest.from_file(ROOT / "app" / "main.py", default_timeout=30).run()
+    page.text_input(key="note-text").set_value("lowered lr")
+    page.button(key="note-add").click().run()
+    assert not page.exception
+    wait_until(lambda: bool(watching.views.live.notes), 10)
+    assert watching.views.live.notes[0].text == "lowered lr"
+    assert "lowered lr" in shown(page.run())
+
+
+def test_an_empty_note_is_none(watching: Monitor, run_dir: Path) -> None:
+    page = AppTest.from_file(ROOT / "app" / "main.py", default_timeout=30).run()
+    page.button(key="note-add").click().run()
+    assert not page.exception
+    assert not RunDir(run_dir).logs("note").exists()
+
+
+def test_a_note_that_cannot_be_written_says_why(watching: Monitor, run_dir: Path) -> None:
+    page = AppTest.from_file(ROOT / "app" / "main.py", default_timeout=30).run()
+    notes = RunDir(run_dir).logs("note")
+    notes.parent.mkdir(parents=True, exist_ok=True)
+    notes.write_text("in the way")
+    page.text_input(key="note-text").set_value("lost")
+    page.button(key="note-add").click().run()
+    assert "cannot be written" in page.error[0].value
+
+
+def test_where_writing_is_not_allowed_there_is_no_line_for_it(run_dir: Path) -> None:
+    settings = load_settings({"run_dir": str(run_dir), "notes": {"allow_writing": False}})
+    started = Monitor(settings)
+    with serving(started):
+        page = AppTest.from_file(ROOT / "app" / "main.py", default_timeout=30).run()
+    assert not page.exception
+    assert not page.text_input
