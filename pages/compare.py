@@ -164,7 +164,6 @@ def flips(pair: PairOfSides, found: Comparison) -> None:
     chosen = st.dataframe(
         [_row(flip) for flip in turned],
         hide_index=True,
-        height=300,
         on_select="rerun",
         selection_mode="single-row",
         key=f"compare-table-{wanted}",

@@ -40,6 +40,7 @@ def main() -> None:
             default=HEAD_METRICS[0],
             required=True,
             format_func=charts_heads.LABELS.__getitem__,
+            wrap=True,
             key="heads-metric",
         )
     found, first = head_diagnostics(cursor, step), head_diagnostics(cursor, steps[0])

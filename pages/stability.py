@@ -98,7 +98,6 @@ def lives(cursor: Cursor, wanted: PreviewFilter) -> None:
     chosen = st.dataframe(
         [_row(life) for life in ranked],
         hide_index=True,
-        height=320,
         on_select="rerun",
         selection_mode="single-row",
         key=f"stability-lives-{ranking}",
@@ -191,7 +190,6 @@ def agreement(cursor: Cursor, wanted: PreviewFilter) -> None:
             for each in found
         ],
         hide_index=True,
-        height=330,
         column_config={
             "Agreement": st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.2f"),
             "Entropy, nats": st.column_config.NumberColumn(format="%.2f"),

@@ -19,8 +19,11 @@ from control_room.intervals import Z_95
 _ANSWER = "lower(trim(regexp_replace(model_answer, '\\s+', ' ', 'g')))"
 _SAMPLED = "exact_match IS NOT NULL AND example_id IS NOT NULL"
 # Only where somebody asked more than once: looking for it in every preview takes long.
-_ASKED_TWICE = "{asking} IN (SELECT {asking} FROM previews WHERE sample_index > 0)"
 _ASKING = "coalesce(round_id, checkpoint_id, step::VARCHAR)"
+_ASKED_TWICE = (
+    f"({_ASKING}, example_id) IN "
+    f"(SELECT DISTINCT ({_ASKING}, example_id) FROM previews WHERE sample_index > 0)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ def pass_at(
     """pass@k for each of ``ks``, over the examples with samples enough, and at least ``least``."""
     where, values = wanted.where()
     if least > 1:
-        where += f" AND {_ASKED_TWICE.format(asking=_ASKING)}"
+        where += f" AND {_ASKED_TWICE}"
     counts = cursor.execute(
         "SELECT n, c, count(*) FROM ("
         "SELECT count(*) AS n, count(*) FILTER (exact_match) AS c FROM previews "
@@ -111,7 +114,7 @@ def example_samples(
     """
     where, values = wanted.where()
     if least > 1:
-        where += f" AND {_ASKED_TWICE.format(asking=_ASKING)}"
+        where += f" AND {_ASKED_TWICE}"
     rows = cursor.execute(
         f"""
         WITH answers AS (

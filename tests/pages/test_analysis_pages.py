@@ -14,7 +14,7 @@ from app.history import HistoryNotReady
 from app.monitor import Monitor
 from app.settings import load_settings
 from control_room import RunDir
-from tests.pages.analysed import record_run
+from tests.analysed import record_run
 from tests.support import ROOT, wait_until
 
 PAGES = ("evals", "compare", "stability", "heads", "runs")
