@@ -15,7 +15,17 @@ import psutil
 
 from bench.rows import Row, as_table
 
-MODULES = ("recorder", "peers", "trainer", "app", "history", "api", "machines", "previews")
+MODULES = (
+    "recorder",
+    "peers",
+    "trainer",
+    "app",
+    "history",
+    "api",
+    "machines",
+    "previews",
+    "analysis",
+)
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
 

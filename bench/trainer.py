@@ -33,16 +33,18 @@ def measure() -> list[Row]:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
-    plain_ms, recorded_ms, callback_us = json.loads(told.stdout.splitlines()[-1])
+    plain_ms, recorded_ms, callback_us, heads_ms = json.loads(told.stdout.splitlines()[-1])
     return [
         Row("a step of a tiny Llama", plain_ms, "ms"),
         Row("the same, recorded", recorded_ms, "ms"),
         at_most("in the callback, of a step", 100 * callback_us / 1e3 / plain_ms, "%", 0.5),
+        Row("collecting the attention heads once", heads_ms, "ms"),
+        Row("the same every 500 steps, of a step", 100 * heads_ms / 500 / plain_ms, "%"),
     ]
 
 
 def main() -> None:
-    """Print the medians of a step without and with the callback, and of the time in its methods."""
+    """Print medians: a step without and with the callback, the time in it, and a look at heads."""
     from control_room.integrations.huggingface import ControlRoomCallback
 
     class Timed(ControlRoomCallback):
@@ -68,7 +70,24 @@ def main() -> None:
             before = Timed.spent_s
             recorded.append(_step_ms([Timed(Path(name, str(number)))]))
             spent.append((Timed.spent_s - before) / _STEPS)
-    print(json.dumps([median(plain), median(recorded), 1e6 * median(spent)]))
+    print(json.dumps([median(plain), median(recorded), 1e6 * median(spent), _heads_ms()]))
+
+
+def _heads_ms() -> float:
+    """The median over a batch of eight short texts, gradients included."""
+    from control_room.integrations.heads import collect_heads
+    from examples.tiny import TEXTS, make_model, make_tokenizer
+
+    tokenizer = make_tokenizer()
+    model = make_model(len(tokenizer))
+    batch = tokenizer(TEXTS[:8], return_tensors="pt", padding=True, return_token_type_ids=False)
+    model(**batch, labels=batch["input_ids"]).loss.backward()
+    times = []
+    for _ in range(20):
+        began = time.perf_counter()
+        collect_heads(model, batch)
+        times.append(1e3 * (time.perf_counter() - began))
+    return median(times)
 
 
 def _step_ms(callbacks: list[Any]) -> float:

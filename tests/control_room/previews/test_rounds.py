@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from starlette.responses import PlainTextResponse, Response
 
+from control_room.previews.log import open_failures
 from tests.control_room.previews.conftest import EXAMPLES, Bench
 from tests.control_room.previews.model_server import ModelServer, completion
 from tests.support import free_port, wait_until
@@ -356,6 +357,28 @@ class TestGivingWay:
             (4, 1.0, EXAMPLES),
             (7, 1.0, EXAMPLES),
         ]
+
+    def test_a_round_of_samples_asks_each_example_several_times(
+        self, bench: Bench, serve: Serve
+    ) -> None:
+        more = "[samples]\nexamples = 3\nevery = 1\nsamples = 4\ntemperature = 0.7\n"
+        bench.checkpoint(1)
+        bench.work_off(bench.runner(serve().url, more))
+        (ended,) = bench.rounds("samples")
+        assert (ended.outcome, ended.examples, ended.answered) == ("completed", 12, 12)
+        drawn = [each for each in bench.previews() if each.source_pool == "samples"]
+        assert sorted((each.sample_index or 0) for each in drawn) == sorted([0, 1, 2, 3] * 3)
+        assert {each.temperature for each in drawn} == {0.7}
+        greedy = [each for each in bench.previews() if each.source_pool != "samples"]
+        assert {each.temperature for each in greedy} == {0.0}
+
+    def test_a_resumed_round_asks_what_it_set_out_to_ask(self, bench: Bench, serve: Serve) -> None:
+        bench.checkpoint(1)
+        bench.work_off(bench.runner(serve(lambda _: completion("wrong")).url))
+        failures = open_failures(bench.run, 9)
+        assert failures
+        round_id = bench.rounds()[0].round_id
+        assert open_failures(bench.run, 9, but_not_of=round_id) == []
 
     def test_a_round_can_be_asked_for(self, bench: Bench, serve: Serve) -> None:
         bench.checkpoint(1)
