@@ -10,6 +10,7 @@ from control_room.calibration import ConfidenceBin
 from control_room.history.data_files import FileEffect
 from control_room.history.drift import KINDS, DriftBin
 from control_room.history.evaluations import Evaluation
+from control_room.history.learning import ExampleLife, TimelineAnswer
 from control_room.history.samples import PassAtK
 from control_room.overfitting import GapPoint
 
@@ -251,6 +252,49 @@ def learned(points: Sequence[tuple[int, int, int]]) -> Chart:
         said += f" Now {correct:,} of {asked:,}."
     rows = [{"step": step, "right": correct, "asked": asked} for step, correct, asked in points]
     return Chart(figure, said, rows)
+
+
+def timelines(lives: Sequence[ExampleLife], answers: Sequence[TimelineAnswer]) -> Chart:
+    """A line for each example, a mark for each answer: filled when right, a cross when wrong."""
+    names = {life.newest_seq: _example_name(life) for life in lives}
+    order = list(dict.fromkeys(names.values()))[::-1]
+    traces = []
+    for label, right, colour, symbol in (
+        ("right", True, "#3f9a4f", "circle"),
+        ("wrong", False, "#c93f7d", "x-thin-open"),
+    ):
+        own = [answer for answer in answers if answer.right is right]
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": label,
+                "x": [answer.step for answer in own],
+                "y": [names[answer.newest_seq] for answer in own],
+                "marker": {"symbol": symbol, "color": colour, "size": 8, "line": {"width": 2}},
+                "hovertemplate": f"%{{y}}<br>{label} at step %{{x:,}}<extra></extra>",
+            }
+        )
+    figure = figure_of(
+        traces,
+        height=90 + 22 * len(order),
+        xaxis=_STEP,
+        yaxis={
+            "type": "category",
+            "categoryorder": "array",
+            "categoryarray": order,
+            "fixedrange": True,
+        },
+    )
+    rows = [
+        {"example": names[answer.newest_seq], "step": answer.step, "right": answer.right}
+        for answer in answers
+    ]
+    return Chart(figure, f"Answers to {len(order)} examples of the ranking, over steps.", rows)
+
+
+def _example_name(life: ExampleLife) -> str:
+    return safe(life.example_id or life.prompt[:24])
 
 
 _KIND_NAMES = {

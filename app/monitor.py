@@ -13,7 +13,7 @@ from app.history import RunHistory
 from app.machine_history import MachineHistory
 from app.ready import Ready, new_boot_id, ready_views
 from app.settings import Settings
-from app.sources import machine_sources, run_sources, samples_of
+from app.sources import machine_sources, retention_sources, run_sources, samples_of
 from app.views import Views
 from collectors.sampler import Sample, Sampler
 from control_room.history.patterns import PatternRules
@@ -41,6 +41,8 @@ class Monitor:
         if machines_of is None:
             self.machine_history = MachineHistory(run.cache, ready=(run.path / "logs").is_dir)
             own += machine_sources(settings, self.machine_history, lambda: self._views.system)
+            # Of the run the app was started for alone: others may only be looked at.
+            own += retention_sources(settings)
         else:
             self.machine_history = machines_of.machine_history
         self._sampler = Sampler(own, on_sample=self._sampled)

@@ -89,12 +89,14 @@ def run_sources(settings: Settings, rules: PatternRules, history: RunHistory) ->
         Source("notes", intervals.evals_s, NoteWatch(run).read),
         Source("runner", intervals.runner_s, RunnerWatch(run).read),
         Source("history", settings.history.refresh_s, history.refresh, history.close),
-        *(
-            [Source("retention", EVERY_S, lambda: retain(settings))]
-            if settings.retention.enabled
-            else []
-        ),
     ]
+
+
+def retention_sources(settings: Settings) -> list[Source[Any]]:
+    """What looks after the run's old days, where that is switched on."""
+    if not settings.retention.enabled:
+        return []
+    return [Source("retention", EVERY_S, lambda: retain(settings))]
 
 
 def machine_sources(

@@ -24,6 +24,7 @@ from control_room.history.queries import Cursor
 from control_room.history.samples import example_samples, pass_at
 
 SHOWN = 200
+TIMELINES = 15
 KS = (1, 2, 3, 4, 5, 6, 8, 10, 16, 32, 64)
 PREVIEWS = Path(__file__).with_name("previews.py")
 RANKINGS: dict[Ranking, str] = {
@@ -83,15 +84,28 @@ def lives(cursor: Cursor, wanted: PreviewFilter) -> None:
         st.html(kit.empty("Examples", "No scored preview matches.", "Clear a filter, or wait."))
         return
     st.html(summary(found))
-    ranking: Ranking = st.segmented_control(
-        "Examples that",
-        list(RANKINGS),
-        default="flips",
-        required=True,
-        format_func=RANKINGS.__getitem__,
-        key="stability-ranking",
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        ranking: Ranking = st.segmented_control(
+            "Examples that",
+            list(RANKINGS),
+            default="flips",
+            required=True,
+            format_func=RANKINGS.__getitem__,
+            key="stability-ranking",
+            wrap=True,
+        )
+        right_at_step: int | None = st.number_input(
+            "and were right at step",
+            min_value=0,
+            value=None,
+            step=1,
+            placeholder="any",
+            key="stability-right-at",
+            width=180,
+        )
+    ranked = learning.example_lives(
+        cursor, wanted, ranking, limit=SHOWN, right_at_step=right_at_step
     )
-    ranked = learning.example_lives(cursor, wanted, ranking, limit=SHOWN)
     if not ranked:
         st.caption("There is none.")
         return
@@ -112,6 +126,14 @@ def lives(cursor: Cursor, wanted: PreviewFilter) -> None:
     st.caption(
         "Learned at: the step since which every answer was right. Forgotten: turns from right to "
         "wrong (Toneva et al. 2019). Choose a row to read its answers."
+    )
+    shown = ranked[:TIMELINES]
+    chart_box(
+        "stability-timelines",
+        "Timelines",
+        charts_analysis.timelines(shown, learning.timelines(cursor, wanted, shown)),
+        "No answer.",
+        notes=notes(cursor),
     )
     if chosen.selection.rows:
         life = ranked[chosen.selection.rows[0]]

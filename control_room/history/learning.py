@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -61,6 +62,7 @@ _LIVES = f"""
             arg_max(step, seq) FILTER (exact_match AND before IS NOT TRUE) AS turned_right_step,
             arg_max(step, seq) FILTER (exact_match) AS last_right_step,
             arg_max(exact_match, seq) AS right_now, arg_max(step, seq) AS last_step,
+            arg_max(exact_match, seq) FILTER (step <= {{then}}) AS right_then,
             max(seq) AS newest_seq
         FROM answers GROUP BY key
     )
@@ -81,7 +83,7 @@ def learning_summary(cursor: Cursor, wanted: PreviewFilter) -> LearningSummary:
     """Over the examples that match."""
     where, values = wanted.where()
     ((examples, learned, forgotten, never, unstable),) = cursor.execute(
-        _LIVES.format(where=where) + "SELECT count(*), count(*) FILTER (right_now), "
+        _LIVES.format(where=where, then="NULL") + "SELECT count(*), count(*) FILTER (right_now), "
         "count(*) FILTER (NOT right_now AND last_right_step IS NOT NULL), "
         "count(*) FILTER (last_right_step IS NULL), count(*) FILTER (flips >= 2) FROM lives",
         values,
@@ -90,14 +92,26 @@ def learning_summary(cursor: Cursor, wanted: PreviewFilter) -> LearningSummary:
 
 
 def example_lives(
-    cursor: Cursor, wanted: PreviewFilter, ranking: Ranking, *, limit: int
+    cursor: Cursor,
+    wanted: PreviewFilter,
+    ranking: Ranking,
+    *,
+    limit: int,
+    right_at_step: int | None = None,
 ) -> list[ExampleLife]:
-    """The first ``limit`` that turn most, were lost last, or are sure and wrong."""
+    """The first ``limit`` that turn most, were lost last, or are sure and wrong.
+
+    ``right_at_step``: only those whose newest answer up to that step was right.
+    """
     condition, order = _RANKINGS[ranking]
+    then = "NULL"
+    if right_at_step is not None:
+        condition, then = f"({condition}) AND right_then", str(int(right_at_step))
     where, values = wanted.where()
     names = ", ".join(each.name for each in fields(ExampleLife))
     rows = cursor.execute(
-        _LIVES.format(where=where) + ", told AS (SELECT lives.*, example_id, dataset_id, pattern, "
+        _LIVES.format(where=where, then=then)
+        + ", told AS (SELECT lives.*, example_id, dataset_id, pattern, "
         f"{CONFIDENCE} AS confidence, prompt, "
         "CASE WHEN right_now THEN turned_right_step END AS learned_step "
         "FROM lives JOIN previews ON seq = newest_seq) "
@@ -105,6 +119,30 @@ def example_lives(
         [*values, limit],
     ).fetchall()
     return [ExampleLife(*row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineAnswer:
+    """One answer in the life of an example; ``newest_seq`` says of which."""
+
+    newest_seq: int
+    step: int
+    right: bool
+
+
+def timelines(
+    cursor: Cursor, wanted: PreviewFilter, lives: Sequence[ExampleLife]
+) -> list[TimelineAnswer]:
+    """Every counted answer to these examples, in the order they were given."""
+    where, values = wanted.where()
+    rows = cursor.execute(
+        f"WITH wanted AS (SELECT {KEY} AS key, seq AS newest_seq FROM previews "
+        "WHERE seq IN (SELECT unnest(?))) "
+        f"SELECT newest_seq, step, exact_match FROM previews JOIN wanted ON {KEY} = wanted.key "
+        f"WHERE {where} AND {COUNTED} ORDER BY seq",
+        [[life.newest_seq for life in lives], *values],
+    ).fetchall()
+    return [TimelineAnswer(*row) for row in rows]
 
 
 def learned_over_steps(

@@ -87,3 +87,29 @@ def test_a_run_that_nobody_looks_at_is_let_go(runs: Runs, clock: Clock, tmp_path
 def test_paths_in_the_settings_are_relative_to_the_working_directory(tmp_path: Path) -> None:
     settings = load_settings({"runs": ["runs/*"]}, working_dir=tmp_path)
     assert settings.runs == (str(tmp_path / "runs/*"),)
+
+
+def test_old_days_of_another_run_are_never_touched(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        log = tmp_path / name / "logs" / "metrics" / "metrics_2020-01-01.jsonl"
+        log.parent.mkdir(parents=True)
+        log.write_text("{}\n")
+    settings = load_settings(
+        {
+            "run_dir": str(tmp_path / "a"),
+            "runs": [str(tmp_path / "*")],
+            "retention": {"enabled": True},
+        }
+    )
+    main = Monitor(settings)
+    main.start()
+    runs = Runs(main)
+    try:
+        other = runs.monitor("b")
+        wait_until(lambda: not list((tmp_path / "a").rglob("metrics_*")), what="a's retention")
+        wait_until(lambda: other.sources["training"].reading is not None, what="b's reading")
+        assert "retention" not in other._sampler.samples()
+        assert len(list((tmp_path / "b").rglob("metrics_*"))) == 1
+    finally:
+        runs.close()
+        main.stop()

@@ -6,7 +6,7 @@ import math
 
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from control_room.smoothing import smoothed
@@ -14,12 +14,14 @@ from control_room.smoothing import smoothed
 VALUES = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60)
 
 
+@settings(deadline=None)
 @given(VALUES, st.floats(0, 0.99))
 def test_it_is_the_corrected_exponential_mean(values: list[float], weight: float) -> None:
     expected = pd.Series(values).ewm(alpha=1 - weight, adjust=True).mean()
     assert smoothed(values, weight) == pytest.approx(list(expected), rel=1e-6, abs=1e-6)
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_no_weight_changes_nothing(values: list[float]) -> None:
     assert smoothed(values, 0) == pytest.approx(values)

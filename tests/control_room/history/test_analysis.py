@@ -26,13 +26,19 @@ from control_room.history.evaluations import evaluations, gap_points
 from control_room.history.filters import PreviewFilter
 from control_room.history.heads import head_diagnostics, head_steps
 from control_room.history.index import HistoryIndex
-from control_room.history.learning import example_lives, learned_over_steps, learning_summary
+from control_room.history.learning import (
+    example_lives,
+    learned_over_steps,
+    learning_summary,
+    timelines,
+)
 from control_room.history.notes import notes
 from control_room.history.queries import Cursor
 from control_room.history.reliability import Binning, reliability
 from control_room.history.samples import example_samples, pass_at, pass_at_k
 
 ALL = PreviewFilter()
+FRESH_RUNS = [HealthCheck.function_scoped_fixture]  # each example makes a run of its own
 
 
 class Run:
@@ -75,7 +81,7 @@ class TestReliability:
     @pytest.mark.parametrize(
         ("binning", "strategy"), [("equal width", "uniform"), ("equal count", "quantile")]
     )
-    @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=20, deadline=None, suppress_health_check=FRESH_RUNS)
     @given(
         told=st.lists(
             st.tuples(st.sampled_from([0.0, 0.1, 0.25, 0.3, 0.5, 0.7, 0.99, 1.0]) | st.floats(0, 1),
@@ -221,6 +227,24 @@ class TestLearning:
         sure = example_lives(cursor, ALL, "sure", limit=9)
         assert {each.example_id for each in sure} == {"e1", "e2", "e3"}
 
+    def test_those_that_were_right_at_a_step_can_be_asked_for(self, run: Run) -> None:
+        cursor = self.record(run)
+        for step, expected in ((0, ["e1"]), (1, ["e1", "e2"]), (2, []), (3, ["e1", "e2"])):
+            found = example_lives(cursor, ALL, "forgotten", limit=9, right_at_step=step)
+            assert [each.example_id for each in found] == expected, step
+
+    def test_timelines_hold_every_counted_answer(self, run: Run) -> None:
+        cursor = self.record(run)
+        run.preview("e1", 9, True, source_pool="samples")
+        lives = example_lives(run.cursor(), ALL, "flips", limit=9)
+        found = timelines(cursor, ALL, lives)
+        for life in lives:
+            assert life.example_id is not None
+            own = [each for each in found if each.newest_seq == life.newest_seq]
+            told = "".join("01"[each.right] for each in own)
+            assert told == self.HISTORIES[int(life.example_id[1])]
+            assert [each.step for each in own] == list(range(5))
+
     def test_samples_and_unscored_answers_change_nothing(self, run: Run) -> None:
         self.record(run)
         run.preview("e4", 9, False, source_pool="samples")
@@ -238,7 +262,7 @@ class TestLearning:
         run.preview("a", 2, False, dataset_id="y")
         assert learning_summary(run.cursor(), ALL).examples == 2
 
-    @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=15, deadline=None, suppress_health_check=FRESH_RUNS)
     @given(st.lists(st.lists(st.booleans(), min_size=1, max_size=12), min_size=1, max_size=6))
     def test_any_history_is_counted_as_plain_python_does(
         self, tmp_path_factory: pytest.TempPathFactory, histories: list[list[bool]]
