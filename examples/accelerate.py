@@ -21,10 +21,9 @@ def main() -> None:
 
     from control_room.integrations.accelerate import ControlRoomTracker
 
-    accelerator = Accelerator(cpu=True, log_with=ControlRoomTracker(options.run_dir))
+    tracker = ControlRoomTracker(options.run_dir, total_steps=options.steps)
+    accelerator = Accelerator(cpu=True, log_with=tracker)
     accelerator.init_trackers("line", config={"lr": 0.05, "steps": options.steps})
-    recorder = accelerator.get_tracker("control_room", unwrap=True)
-    recorder.update_status(total_steps=options.steps)
 
     model = torch.nn.Linear(1, 1)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05)

@@ -16,7 +16,6 @@ from typing import Any
 
 from control_room.extra import MissingExtra
 from control_room.integrations._paced_status import PacedStatus
-from control_room.integrations._values import plain
 from control_room.metric_names import known_metrics
 from control_room.recorder import Recorder
 
@@ -32,20 +31,23 @@ class ControlRoomTracker(GeneralTracker):
     """Metrics that Control Room knows, as metric points; the configuration, in the status.
 
     ``loss``, ``learning_rate`` (``lr``), ``grad_norm``, ``epoch``, ``val_loss`` (``eval_loss``)
-    and ``tokens_per_sec`` are taken; others are left out.
+    and ``tokens_per_sec`` are taken; others are left out. ``total_steps`` gives the run its end.
     """
 
     name = "control_room"
     requires_logging_directory = False
 
-    def __init__(self, run_dir: str | Path, *, run_id: str | None = None) -> None:
+    def __init__(
+        self, run_dir: str | Path, *, run_id: str | None = None, total_steps: int | None = None
+    ) -> None:
         super().__init__()
+        self._total_steps = total_steps
         self._recorder = Recorder(run_dir, run_id=run_id)
         self._status = PacedStatus(self._recorder)
 
     @property
     def tracker(self) -> Recorder:
-        """The recorder, for whatever else there is to log: previews, evaluations."""
+        """The recorder, for whatever else there is to log; the main process alone has one."""
         return self._recorder
 
     def start(self) -> None:
@@ -54,9 +56,8 @@ class ControlRoomTracker(GeneralTracker):
     @on_main_process
     def store_init_configuration(self, values: Mapping[str, Any]) -> None:
         """What the run was started with."""
-        self._recorder.update_status(
-            status="training", config={k: plain(v) for k, v in values.items()}
-        )
+        self._recorder.update_status(status="training", total_steps=self._total_steps)
+        self._recorder.log_config(values)
 
     @on_main_process
     def log(self, values: Mapping[str, Any], step: int | None = None, **kwargs: Any) -> None:

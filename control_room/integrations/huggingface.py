@@ -8,6 +8,7 @@ Only the main process of a distributed run records. Nothing here raises into tra
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +16,6 @@ from typing import Any
 
 from control_room.extra import MissingExtra
 from control_room.integrations._paced_status import PacedStatus
-from control_room.integrations._values import finite
 from control_room.metric_names import known_metrics
 from control_room.recorder import Recorder
 from control_room.scoring import score
@@ -116,7 +116,7 @@ class ControlRoomCallback(TrainerCallback):
         if self._recorder is None or not isinstance(metrics, Mapping):
             return
         for name, value in metrics.items():
-            if not name.startswith("eval_") or not name.endswith("loss") or not finite(value):
+            if not name.startswith("eval_") or not name.endswith("loss") or not _finite(value):
                 continue
             # Of several evaluation sets each has its name in between: eval_math_loss.
             domain = name.removeprefix("eval_").removesuffix("loss").strip("_") or None
@@ -250,6 +250,10 @@ def _told_settings(args: Any, model: Any) -> dict[str, object]:
     # Enumerations stand for their values.
     told = {name: getattr(value, "value", value) for name, value in told.items()}
     return {"model": _model_name(model), **told}
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _model_name(model: Any) -> str | None:

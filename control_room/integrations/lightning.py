@@ -15,7 +15,6 @@ from typing import Any
 
 from control_room.extra import MissingExtra
 from control_room.integrations._paced_status import PacedStatus
-from control_room.integrations._values import plain
 from control_room.metric_names import known_metrics
 from control_room.recorder import Recorder
 
@@ -74,8 +73,7 @@ class ControlRoomLogger(Logger):
         """What the module was made with."""
         told = vars(params) if isinstance(params, Namespace) else params
         if isinstance(told, Mapping):
-            config = {str(name): plain(value) for name, value in told.items()}
-            self.experiment.update_status(status="training", config=config)
+            self.experiment.log_config(told)
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
