@@ -17,7 +17,8 @@ def with_notes(
     chart: Chart, notes: Sequence[Note], axis: Literal["step", "time"] = "step"
 ) -> Chart:
     """The chart with those notes that lie within what it shows."""
-    places = [value for trace in chart.figure["data"] for value in trace.get("x") or ()]
+    values = [value for trace in chart.figure["data"] for value in trace.get("x") or ()]
+    places = [value for value in values if value is not None]
     if not places or not notes:
         return chart
     first, last = min(places), max(places)

@@ -42,15 +42,20 @@ class Runs:
             return self._found
 
     def monitor(self, name: str | None) -> Monitor:
-        """The Monitor of the run with this name; the main one for None or a name there is not."""
+        """The Monitor of the run with this name; the main one for None or a name there is not.
+
+        A run whose directory goes away is shown as it was until nobody looks at it any more.
+        """
         path = self.directories().get(name or "")
-        if path is None or name is None or path == self.main.settings.run_dir:
+        if name is None or path == self.main.settings.run_dir:
             return self.main
         with self._lock:
             now = self._clock()
             self._let_go(now, but=name)
             started, _ = self._others.get(name, (None, 0.0))
             if started is None:
+                if path is None:
+                    return self.main
                 settings = self.main.settings.model_copy(update={"run_dir": path})
                 started = Monitor(settings, machines_of=self.main)
                 started.start()

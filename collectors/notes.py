@@ -9,7 +9,7 @@ from collectors.record_tail import RecordTail
 from control_room.records import NoteRecord
 from control_room.rundir import RunDir
 
-KEPT = 20
+KEPT = 10  # they are part of the live view, which goes over the wire again and again
 
 
 @dataclass(frozen=True, slots=True)

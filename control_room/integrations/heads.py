@@ -60,7 +60,8 @@ def collect_heads(model: Any, batch: Mapping[str, Any]) -> dict[str, Any]:
 class HeadsCallback(TrainerCallback):
     """Records the heads every ``every_steps`` steps, over the same few ``texts``.
 
-    It takes a forward pass each time. Only the main process records; nothing raises into training.
+    It takes a forward pass each time, which needs the whole model in this process: in a distributed
+    run nothing is recorded. Nothing raises into training.
     """
 
     def __init__(
@@ -80,7 +81,11 @@ class HeadsCallback(TrainerCallback):
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         step = state.global_step + 1
-        if self._given_up or not state.is_world_process_zero or step % self._every:
+        if self._given_up or step % self._every:
+            return
+        if args.world_size > 1:
+            log.warning("no heads: the model is spread over %d processes", args.world_size)
+            self._given_up = True
             return
         model, tokenizer = kwargs.get("model"), kwargs.get("processing_class")
         try:

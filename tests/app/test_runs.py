@@ -75,6 +75,16 @@ def test_another_run_is_watched_with_the_machines_of_the_main_one(runs: Runs) ->
     assert runs.main.views.live.current_model_name == "model a"
 
 
+def test_a_run_whose_directory_goes_away_stays_as_it_was(
+    runs: Runs, clock: Clock, tmp_path: Path
+) -> None:
+    other = runs.monitor("b")
+    (tmp_path / "b").rename(tmp_path.parent / f"{tmp_path.name}-gone")
+    clock.now += 6
+    assert "b" not in runs.directories()
+    assert runs.monitor("b") is other
+
+
 def test_a_run_that_nobody_looks_at_is_let_go(runs: Runs, clock: Clock, tmp_path: Path) -> None:
     other = runs.monitor("b")
     (tmp_path / "c" / "logs").mkdir(parents=True)
