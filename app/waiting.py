@@ -9,6 +9,7 @@ import streamlit as st
 from app.current import monitor
 from app.history import HistoryNotReady
 from app.monitor import Monitor
+from control_room.history.queries import Cursor
 
 
 @st.fragment(run_every=1.0)
@@ -24,3 +25,12 @@ def wait_for_history(of: Sequence[Monitor] | None = None) -> None:
     if not missing:
         st.rerun()
     st.info("\n\n".join(missing))
+
+
+def history_or_wait() -> Cursor | None:
+    """A cursor over the history of the page's run; until there is one, None, and the page waits."""
+    try:
+        return monitor().history.cursor()
+    except HistoryNotReady:
+        wait_for_history()
+        return None

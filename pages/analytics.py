@@ -14,9 +14,8 @@ from app.chart_box import chart_box
 from app.charts import Chart, HeatmapLimits
 from app.current import monitor
 from app.filter_bar import filter_bar, length_query
-from app.history import HistoryNotReady
 from app.preview_filter import to_query
-from app.waiting import wait_for_history
+from app.waiting import history_or_wait
 from control_room.history import aggregates
 from control_room.history.aggregates import Rate, Statistics
 from control_room.history.filters import PreviewFilter
@@ -30,14 +29,12 @@ LIVE_S = 5.0
 
 def main() -> None:
     """Draw the page."""
-    try:
-        cursor = monitor().history.cursor()
-    except HistoryNotReady:
-        st.html('<div class="cr"><h3>Analytics</h3></div>')
-        wait_for_history()
+    bar = st.container(horizontal=True, horizontal_alignment="distribute")
+    bar.html('<div class="cr"><h3>Analytics</h3></div>', width="content")
+    cursor = history_or_wait()
+    if cursor is None:
         return
-    with st.container(horizontal=True, horizontal_alignment="distribute"):
-        st.html('<div class="cr"><h3>Analytics</h3></div>', width="content")
+    with bar:
         live = st.toggle(
             "Live",
             key="analytics-live",

@@ -15,7 +15,7 @@ from app.diff import word_diff
 from app.filter_bar import write_address
 from app.history import HistoryNotReady
 from app.sides import KINDS, SideKind, asked_of, filter_of, options
-from app.waiting import wait_for_history
+from app.waiting import history_or_wait, wait_for_history
 from control_room.history.comparison import Comparison, Flip, PairOfSides, Side
 from control_room.history.queries import Cursor
 
@@ -25,10 +25,8 @@ FLIPS_SHOWN = 200
 def main() -> None:
     """Draw the page."""
     st.html('<div class="cr"><h3>Compare</h3></div>')
-    try:
-        cursor = monitor().history.cursor()
-    except HistoryNotReady:
-        wait_for_history()
+    cursor = history_or_wait()
+    if cursor is None:
         return
     kind, a, b = choose(cursor)
     if a is None or b is None:

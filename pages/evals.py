@@ -13,9 +13,8 @@ from app.chart_notes import with_notes
 from app.charts import Chart
 from app.current import monitor
 from app.filter_bar import filter_bar
-from app.history import HistoryNotReady
 from app.kept_weights import kept_rows
-from app.waiting import wait_for_history
+from app.waiting import history_or_wait
 from collectors.snapshots import SnapshotsReading
 from control_room.calibration import expected_calibration_error, maximum_calibration_error
 from control_room.history.evaluations import Evaluation, evaluations, gap_points
@@ -31,10 +30,8 @@ NO_EVALS = 'Call recorder.log_eval(step=…, kind="fixed", em=…, ce=…, ece=�
 def main() -> None:
     """Draw the page."""
     st.html('<div class="cr"><h3>Evals</h3></div>')
-    try:
-        cursor = monitor().history.cursor()
-    except HistoryNotReady:
-        wait_for_history()
+    cursor = history_or_wait()
+    if cursor is None:
         return
     over_steps(cursor)
     left, right = st.columns(2, gap="small")

@@ -7,9 +7,7 @@ import streamlit as st
 from app import charts_heads
 from app.cards import kit
 from app.chart_box import chart_box
-from app.current import monitor
-from app.history import HistoryNotReady
-from app.waiting import wait_for_history
+from app.waiting import history_or_wait
 from control_room.head_rules import RULES, head_findings
 from control_room.history.heads import HEAD_METRICS, HeadDiagnostics, head_diagnostics, head_steps
 from control_room.history.queries import Cursor
@@ -23,10 +21,8 @@ NEXT_STEP = (
 def main() -> None:
     """Draw the page."""
     st.html('<div class="cr"><h3>Attention heads</h3></div>')
-    try:
-        cursor = monitor().history.cursor()
-    except HistoryNotReady:
-        wait_for_history()
+    cursor = history_or_wait()
+    if cursor is None:
         return
     steps = head_steps(cursor)
     if not steps:

@@ -10,10 +10,9 @@ import streamlit as st
 from app.cards import kit, preview
 from app.current import monitor
 from app.filter_bar import filter_bar, write_address
-from app.history import HistoryNotReady
 from app.preview_filter import describe, to_query
 from app.views import Preview
-from app.waiting import wait_for_history
+from app.waiting import history_or_wait
 from control_room.history import queries
 from control_room.history.filters import PreviewFilter
 from control_room.history.queries import PreviewPage, PreviewRow
@@ -28,10 +27,8 @@ def main() -> None:
     st.html('<div class="cr"><h3>Preview history</h3></div>')
     for text in monitor().views.preview.history_problems:
         st.warning(text)
-    try:
-        cursor = monitor().history.cursor()
-    except HistoryNotReady:
-        wait_for_history()
+    cursor = history_or_wait()
+    if cursor is None:
         return
     wanted = filter_bar(cursor, "previews", settings.heatmap.bin_edges, to_first_page)
     page_number = current_page()

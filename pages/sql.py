@@ -11,8 +11,7 @@ import streamlit as st
 
 from app.cards import kit
 from app.current import monitor
-from app.history import HistoryNotReady
-from app.waiting import wait_for_history
+from app.waiting import history_or_wait
 from control_room.history.queries import Cursor
 from control_room.history.sql import SqlAnswer, SqlRefused, ask, schema_of
 
@@ -51,10 +50,8 @@ TEXT_KEY = "sql-text"
 def main() -> None:
     """Draw the page."""
     st.html('<div class="cr"><h3>SQL</h3></div>')
-    try:
-        cursor = monitor().history.cursor()
-    except HistoryNotReady:
-        wait_for_history()
+    cursor = history_or_wait()
+    if cursor is None:
         return
     question, tables = st.columns([3, 1], gap="small")
     with tables:

@@ -12,8 +12,7 @@ from app.cards import kit
 from app.chart_box import chart_box
 from app.current import monitor
 from app.filter_bar import filter_bar
-from app.history import HistoryNotReady
-from app.waiting import wait_for_history
+from app.waiting import history_or_wait
 from control_room.history import learning
 from control_room.history.data_files import file_effects
 from control_room.history.drift import drift, verdict
@@ -39,16 +38,13 @@ NO_SAMPLES = (
 
 def main() -> None:
     """Draw the page."""
-    try:
-        cursor = monitor().history.cursor()
-    except HistoryNotReady:
-        st.html('<div class="cr"><h3>Stability</h3></div>')
-        wait_for_history()
+    bar = st.container(horizontal=True, horizontal_alignment="distribute")
+    bar.html('<div class="cr"><h3>Stability</h3></div>', width="content")
+    cursor = history_or_wait()
+    if cursor is None:
         return
-    with st.container(horizontal=True, horizontal_alignment="distribute"):
-        st.html('<div class="cr"><h3>Stability</h3></div>', width="content")
-        with st.popover("Filter", icon=":material/filter_alt:"):
-            wanted = filter_bar(cursor, "stability", monitor().settings.heatmap.bin_edges)
+    with bar, st.popover("Filter", icon=":material/filter_alt:"):
+        wanted = filter_bar(cursor, "stability", monitor().settings.heatmap.bin_edges)
     with st.container(border=True, key="card-learning"):
         lives(cursor, wanted)
     left, right = st.columns(2, gap="small")

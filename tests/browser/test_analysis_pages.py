@@ -8,12 +8,11 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.analysed import record_run
-from tests.support import ROOT, serving_app
+from tests.browser.looks import SCREENSHOTS, Scheme, every_look, looking, overflows
+from tests.support import serving_app
 
 pytestmark = pytest.mark.browser
 
-SCREENSHOTS = ROOT / "screenshots"
-SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 # What is on each page once it is drawn.
 DRAWN = {
     "evals": "Checkpoints and snapshots",
@@ -40,24 +39,16 @@ def page(browser: Browser) -> Iterator[Page]:
         yield context.new_page()
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@every_look
 def test_nothing_overflows_and_screenshots_are_taken(
-    browser: Browser, address: str, size: str, scheme: str
+    browser: Browser, address: str, size: str, scheme: Scheme
 ) -> None:
-    width, height = SIZES[size]
-    with browser.new_context(
-        viewport={"width": width, "height": height},
-        color_scheme="dark" if scheme == "dark" else "light",
-    ) as context:
-        page = context.new_page()
+    with looking(browser, size, scheme) as page:
         for name, text in DRAWN.items():
             page.goto(f"{address}/{name}")
             expect(page.get_by_text(text).first).to_be_visible(timeout=60_000)
-            main = page.locator('[data-testid="stMain"]')
-            assert main.evaluate("element => element.scrollWidth <= element.clientWidth"), name
-            SCREENSHOTS.mkdir(exist_ok=True)
-            page.screenshot(path=SCREENSHOTS / f"{name}-{size}-{scheme}.png", full_page=True)
+            assert not overflows(page), name
+            page.screenshot(path=SCREENSHOTS / f"{name}-{size}-{scheme}.png")
 
 
 def test_the_chosen_run_stays_through_the_pages_and_in_the_address(

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from tests.browser.looks import (
+    SCREENSHOTS,
+    SIZES,
+    Scheme,
+    every_look,
+    looking,
+    overflows,
+)
 from tests.support import process, serving_app, wait_until
 
 pytestmark = pytest.mark.browser
-
-SCREENSHOTS = Path(__file__).resolve().parents[2] / "screenshots"
-SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
-
-Scheme = str
 
 
 @pytest.fixture(scope="module")
@@ -106,22 +108,15 @@ def test_a_held_preview_stays_on_screen(page: Page) -> None:
     assert shown() == held
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@every_look
 def test_nothing_overflows_and_screenshots_are_taken(
     browser: Browser, demo: str, size: str, scheme: Scheme
 ) -> None:
-    width, height = SIZES[size]
-    context = browser.new_context(
-        viewport={"width": width, "height": height},
-        color_scheme="dark" if scheme == "dark" else "light",
-    )
-    with context:
-        page = context.new_page()
+    width, _ = SIZES[size]
+    with looking(browser, size, scheme) as page:
         page.goto(demo)
         expect(card(page, "preview-stats")).to_contain_text("of", timeout=60_000)
-        main = page.locator('[data-testid="stMain"]')
-        assert main.evaluate("element => element.scrollWidth <= element.clientWidth")
+        assert not overflows(page)
         cards = page.locator('[class*="st-key-card-"]')
         expect(cards).to_have_count(8)
         for index in range(cards.count()):
@@ -129,5 +124,4 @@ def test_nothing_overflows_and_screenshots_are_taken(
             assert box is not None
             assert box["x"] >= 0
             assert box["x"] + box["width"] <= width + 0.5
-        SCREENSHOTS.mkdir(exist_ok=True)
         page.screenshot(path=SCREENSHOTS / f"live-{size}-{scheme}.png")

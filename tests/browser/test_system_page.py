@@ -8,19 +8,17 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
+from tests.browser.looks import SCREENSHOTS, Scheme, every_look, looking, overflows
 from tests.collectors.http_stand_in import HttpServer
 from tests.collectors.ssh import outputs
 from tests.collectors.ssh.sshd import Sshd, sshd_missing
 from tests.collectors.test_inference_server import native
-from tests.support import ROOT, free_port, serving_app
+from tests.support import free_port, serving_app
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(sshd_missing() is not None, reason=sshd_missing() or ""),
 ]
-
-SCREENSHOTS = ROOT / "screenshots"
-SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
 
 
 @pytest.fixture(scope="module")
@@ -58,18 +56,11 @@ def ssh(server: Sshd) -> dict[str, object]:
     }
 
 
-@pytest.mark.parametrize("size", list(SIZES))
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@every_look
 def test_the_card_tells_well_hot_and_gone_apart_without_colour(
-    browser: Browser, address: str, size: str, scheme: str
+    browser: Browser, address: str, size: str, scheme: Scheme
 ) -> None:
-    width, height = SIZES[size]
-    context = browser.new_context(
-        viewport={"width": width, "height": height},
-        color_scheme="dark" if scheme == "dark" else "light",
-    )
-    with context:
-        page = context.new_page()
+    with looking(browser, size, scheme) as page:
         page.goto(address)
         card = page.locator(".st-key-card-hardware")
         expect(card).to_contain_text("▲ 91 / 93 °C", timeout=30_000)
@@ -78,7 +69,6 @@ def test_the_card_tells_well_hot_and_gone_apart_without_colour(
         expect(card).to_contain_text("refused")
         expect(card).to_contain_text("Quiet")
         assert card.evaluate("element => element.scrollWidth <= element.clientWidth + 1")
-        SCREENSHOTS.mkdir(exist_ok=True)
         card.screenshot(path=SCREENSHOTS / f"hardware-{size}-{scheme}.png")
         page.goto(f"{address}/system")
         expect(page.locator(".st-key-card-machine-0")).to_contain_text(
@@ -86,5 +76,4 @@ def test_the_card_tells_well_hot_and_gone_apart_without_colour(
         )
         expect(page.locator(".st-key-card-machine-2")).to_contain_text("offline")
         expect(page.locator(".st-key-card-jobs")).to_contain_text("Evaluation")
-        main = page.locator('[data-testid="stMain"]')
-        assert main.evaluate("element => element.scrollWidth <= element.clientWidth")
+        assert not overflows(page)

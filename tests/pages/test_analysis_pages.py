@@ -15,22 +15,10 @@ from app.monitor import Monitor
 from app.settings import load_settings
 from control_room import RunDir
 from tests.analysed import record_run
-from tests.support import ROOT, wait_until
+from tests.pages.opened import html, open_page
+from tests.support import wait_until
 
 PAGES = ("evals", "compare", "stability", "heads", "runs")
-
-
-def open_page(name: str, **query: str) -> AppTest:
-    page = AppTest.from_file(ROOT / "pages" / f"{name}.py", default_timeout=60)
-    for key, value in query.items():
-        page.query_params[key] = value
-    page.run()
-    assert not page.exception
-    return page
-
-
-def html(page: AppTest) -> str:
-    return " ".join(str(element.proto.body) for element in page.get("html"))
 
 
 def charts(page: AppTest) -> list[dict[str, object]]:

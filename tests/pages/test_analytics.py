@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from app.monitor import Monitor
-from tests.support import ROOT
+from tests.pages.opened import html, open_page
 
-PAGE = ROOT / "pages" / "analytics.py"
 CHARTS = 7
 
 
-def open_page(**query: str) -> AppTest:
-    page = AppTest.from_file(PAGE, default_timeout=30)
-    for name, value in query.items():
-        page.query_params[name] = value
-    page.run()
-    assert not page.exception
-    return page
-
-
-def html(page: AppTest) -> str:
-    return " ".join(str(element.proto.body) for element in page.get("html"))
-
-
 def test_before_anything_is_logged_it_says_so(watching: Monitor) -> None:
-    assert "Nothing has been logged" in open_page().info[0].value
+    assert "Nothing has been logged" in open_page("analytics").info[0].value
 
 
 def test_every_chart_is_drawn_with_a_description_and_a_download(history: Monitor) -> None:
-    page = open_page()
+    page = open_page("analytics")
     charts = page.get("plotly_chart")
     assert len(charts) == CHARTS
     assert len(page.get("download_button")) == CHARTS
@@ -39,18 +24,18 @@ def test_every_chart_is_drawn_with_a_description_and_a_download(history: Monitor
 
 
 def test_the_filter_in_the_address_holds_for_the_figures(history: Monitor) -> None:
-    assert "13 scored previews" in html(open_page(exact_match="true"))
-    assert "100.0%" in html(open_page(exact_match="true"))
+    assert "13 scored previews" in html(open_page("analytics", exact_match="true"))
+    assert "100.0%" in html(open_page("analytics", exact_match="true"))
 
 
 @pytest.mark.parametrize("query", [{"regime": "no such"}, {"min_step": "1000000"}])
 def test_where_nothing_matches_every_chart_says_so(history: Monitor, query: dict[str, str]) -> None:
-    page = open_page(**query)
+    page = open_page("analytics", **query)
     assert len(page.get("plotly_chart")) == 1  # throughput, which no filter concerns
     assert html(page).count("Nothing to show") == CHARTS - 1
     assert "No scored preview matches" in html(page)
 
 
 def test_garbage_in_the_address_is_named(history: Monitor) -> None:
-    page = open_page(banana="1", min_step="x")
+    page = open_page("analytics", banana="1", min_step="x")
     assert len(page.warning) == 2

@@ -6,15 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.monitor import Monitor
-from tests.support import ROOT
-
-PAGE = ROOT / "pages" / "sql.py"
-
-
-def open_page() -> AppTest:
-    page = AppTest.from_file(PAGE, default_timeout=30).run()
-    assert not page.exception
-    return page
+from tests.pages.opened import html, open_page
 
 
 def ask(page: AppTest, text: str) -> AppTest:
@@ -24,16 +16,12 @@ def ask(page: AppTest, text: str) -> AppTest:
     return page
 
 
-def html(page: AppTest) -> str:
-    return " ".join(str(element.proto.body) for element in page.get("html"))
-
-
 def test_before_anything_is_logged_it_says_so(watching: Monitor) -> None:
-    assert "Nothing has been logged" in open_page().info[0].value
+    assert "Nothing has been logged" in open_page("sql").info[0].value
 
 
 def test_a_question_is_answered_as_a_table(history: Monitor) -> None:
-    page = ask(open_page(), "SELECT regime, count(*) AS n FROM previews GROUP BY 1 ORDER BY 1")
+    page = ask(open_page("sql"), "SELECT regime, count(*) AS n FROM previews GROUP BY 1 ORDER BY 1")
     assert page.dataframe[0].value.to_dict("list") == {
         "regime": ["plain_sft", "regime3"],
         "n": [104, 26],
@@ -42,13 +30,13 @@ def test_a_question_is_answered_as_a_table(history: Monitor) -> None:
 
 
 def test_the_schema_stands_beside_it(history: Monitor) -> None:
-    shown = html(open_page())
+    shown = html(open_page("sql"))
     assert "failure_mode" in shown
     assert "previews" in shown
 
 
 def test_every_example_is_answered(history: Monitor) -> None:
-    page = open_page()
+    page = open_page("sql")
     for example in page.pills(key="sql-example").options:
         page.pills(key="sql-example").select(example).run()
         assert not page.exception
@@ -57,9 +45,9 @@ def test_every_example_is_answered(history: Monitor) -> None:
 
 @pytest.mark.parametrize("text", ["DROP TABLE previews", "SELECT nonsense FROM previews", "x"])
 def test_what_is_refused_is_explained(history: Monitor, text: str) -> None:
-    assert ask(open_page(), text).error[0].value
+    assert ask(open_page("sql"), text).error[0].value
 
 
 def test_a_cut_answer_says_so(history: Monitor) -> None:
-    page = ask(open_page(), "FROM range(100_000)")
+    page = ask(open_page("sql"), "FROM range(100_000)")
     assert "The first 10,000 rows" in html(page)

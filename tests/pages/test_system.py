@@ -7,16 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from app.current import serving
 from app.machine_history import MINUTE_S
 from app.monitor import Monitor
 from app.settings import load_settings
 from app.views import GpuProcessStatus, GpuStatus, MachineStatus, Queues, SystemStatus
-from tests.support import ROOT, free_port, wait_until
-
-PAGE = ROOT / "pages" / "system.py"
+from tests.pages.opened import html, open_page
+from tests.support import free_port, wait_until
 
 
 @pytest.fixture
@@ -35,19 +33,9 @@ def watching(tmp_path: Path) -> Iterator[Monitor]:
     started.stop()
 
 
-def open_page() -> AppTest:
-    page = AppTest.from_file(PAGE, default_timeout=30).run()
-    assert not page.exception
-    return page
-
-
-def html(page: AppTest) -> str:
-    return " ".join(str(element.proto.body) for element in page.get("html"))
-
-
 def test_machines_there_and_gone_and_an_empty_day(watching: Monitor) -> None:
     wait_until(lambda: "refused" in str(watching.views.system.machines[1].message), 20, "a try")
-    shown = html(open_page())
+    shown = html(open_page("system"))
     assert "own (training)" in shown and "gone (inference)" in shown
     assert "refused" in shown
     assert "own: the last 24 hours" in shown
@@ -76,6 +64,6 @@ def test_a_day_is_drawn_and_processes_are_listed(
     history.take(system)
     views = watching.views.model_copy(update={"system": system})
     monkeypatch.setattr(Monitor, "views", property(lambda monitor: views))
-    page = open_page()
+    page = open_page("system")
     assert len(page.get("plotly_chart")) == 2  # temperature, utilisation
     assert "4242" in html(page) and "python3" in html(page)
