@@ -20,6 +20,7 @@ ORDER = (
     *(FRONT, "previews", "analytics", "evals", "compare", "stability", "heads", "runs"),
     *("system", "sql"),
 )
+_CHOICE, _WRITTEN = "run-choice", "run-written"  # in the session
 TITLES = {"sql": "SQL"}
 ICONS = {
     "evals": ":material/checklist:",
@@ -52,20 +53,24 @@ def choose_run() -> None:
     names = list(runs().directories())
     if len(names) < 2:
         return
-    # A page is opened with an empty address; the session knows what was chosen before.
-    asked = st.query_params.get(RUN, st.session_state.get("chosen-run"))
+    asked, state = st.query_params.get(RUN), st.session_state
+    if asked is not None and asked not in names:
+        st.warning(f"There is no run {asked} (any more).")
+    # The widget knows the choice, through all pages of a session; an address that somebody else
+    # wrote than this function is a new choice.
+    if asked in names and asked != state.get(_WRITTEN):
+        state[_CHOICE] = asked
+    elif state.get(_CHOICE) not in names:
+        state[_CHOICE] = names[0]
     chosen = st.selectbox(
         "Run",
         names,
-        index=names.index(asked) if asked in names else 0,
         format_func="Run: {}".format,
         label_visibility="collapsed",
-        key=f"run of {asked}",  # another address is another choice
+        key=_CHOICE,
         width=320,
     )
-    if asked is not None and asked not in names:
-        st.warning(f"There is no run {asked} (any more): {chosen} is shown.")
-    st.session_state["chosen-run"] = chosen
+    state[_WRITTEN] = chosen
     if chosen != names[0]:
         st.query_params[RUN] = chosen
     else:

@@ -174,3 +174,56 @@ def test_where_writing_is_not_allowed_there_is_no_line_for_it(run_dir: Path) -> 
         page = AppTest.from_file(ROOT / "app" / "main.py", default_timeout=30).run()
     assert not page.exception
     assert not page.text_input
+
+
+class TestTheRunSelector:
+    @pytest.fixture
+    def two(self, tmp_path: Path) -> Iterator[Monitor]:
+        for name in ("a", "b"):
+            with Recorder(tmp_path / name) as recorder:
+                recorder.update_status(model_name=f"model {name}")
+        started = Monitor(
+            load_settings({"run_dir": str(tmp_path / "a"), "runs": [str(tmp_path / "*")]})
+        )
+        started.start()
+        with serving(started):
+            wait_until(lambda: started.views.live.current_model_name == "model a", 10)
+            yield started
+        started.stop()
+
+    def open(self, run: str | None = None) -> AppTest:
+        page = AppTest.from_file(ROOT / "app" / "main.py", default_timeout=30)
+        if run is not None:
+            page.query_params["run"] = run
+        return page.run()
+
+    def test_a_choice_made_at_once_holds_and_stands_in_the_address(self, two: Monitor) -> None:
+        page = self.open()
+        page.selectbox(key="run-choice").set_value("b").run()
+        assert page.selectbox(key="run-choice").value == "b"
+        assert page.query_params["run"] == "b"
+        wait_until(lambda: "model b" in shown(page.run()), 10, "the other run")
+        page.selectbox(key="run-choice").set_value("a").run()
+        assert "run" not in page.query_params
+        assert "model a" in shown(page)
+
+    def test_an_address_chooses(self, two: Monitor) -> None:
+        page = self.open("b")
+        assert page.selectbox(key="run-choice").value == "b"
+        page.query_params["run"] = "a"
+        assert page.run().selectbox(key="run-choice").value == "a"
+
+    def test_an_address_without_a_run_keeps_the_choice(self, two: Monitor) -> None:
+        page = self.open("b")
+        page.query_params.pop("run")  # as when another page is opened
+        page.run()
+        assert page.selectbox(key="run-choice").value == "b"
+        assert page.query_params["run"] == "b"
+
+    def test_a_run_there_is_not_is_named(self, two: Monitor) -> None:
+        page = self.open("c")
+        assert "There is no run c" in page.warning[0].value
+        assert page.selectbox(key="run-choice").value == "a"
+
+    def test_one_run_needs_no_selector(self, watching: Monitor) -> None:
+        assert not self.open().selectbox
