@@ -13,7 +13,13 @@ from app.history import RunHistory
 from app.machine_history import MachineHistory
 from app.ready import Ready, new_boot_id, ready_views
 from app.settings import Settings
-from app.sources import machine_sources, retention_sources, run_sources, samples_of
+from app.sources import (
+    OF_MAIN_RUN,
+    machine_sources,
+    retention_sources,
+    run_sources,
+    samples_of,
+)
 from app.views import Views
 from collectors.sampler import Sample, Sampler
 from control_room.history.patterns import PatternRules
@@ -73,8 +79,11 @@ class Monitor:
     @property
     def sources(self) -> Mapping[str, Sample[Any]]:
         """The latest sample of every source, by its name."""
-        of_machines = {} if self._machines_of is None else self._machines_of.sources
-        return {**of_machines, **self._sampler.samples()}
+        own = self._sampler.samples()
+        if self._machines_of is None:
+            return own
+        shared = self._machines_of.sources.items()
+        return {name: sample for name, sample in shared if name not in OF_MAIN_RUN} | dict(own)
 
     def start(self) -> None:
         """Begin sampling and building views."""

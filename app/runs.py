@@ -36,9 +36,11 @@ class Runs:
     def directories(self) -> Mapping[str, Path]:
         """Every run's directory by its name, the main one first; looked up every few seconds."""
         with self._lock:
-            if self._clock() - self._looked_at >= _LOOK_EVERY_S:
-                self._looked_at = self._clock()
+            now = self._clock()
+            if now - self._looked_at >= _LOOK_EVERY_S:
+                self._looked_at = now
                 self._found = _named(self.main.settings.run_dir, self.main.settings.runs)
+                self._let_go(now)
             return self._found
 
     def monitor(self, name: str | None) -> Monitor:
@@ -50,8 +52,6 @@ class Runs:
         if name is None or path == self.main.settings.run_dir:
             return self.main
         with self._lock:
-            now = self._clock()
-            self._let_go(now, but=name)
             started, _ = self._others.get(name, (None, 0.0))
             if started is None:
                 if path is None:
@@ -59,7 +59,7 @@ class Runs:
                 settings = self.main.settings.model_copy(update={"run_dir": path})
                 started = Monitor(settings, machines_of=self.main)
                 started.start()
-            self._others[name] = (started, now)
+            self._others[name] = (started, self._clock())
             return started
 
     def close(self) -> None:
@@ -69,9 +69,9 @@ class Runs:
                 started.stop()
             self._others.clear()
 
-    def _let_go(self, now: float, *, but: str) -> None:
+    def _let_go(self, now: float) -> None:
         for name, (started, asked_at) in list(self._others.items()):
-            if name != but and now - asked_at > _IDLE_S:
+            if now - asked_at > _IDLE_S:
                 log.info("run %s: nobody looks at it any more", name)
                 started.stop()
                 del self._others[name]

@@ -29,6 +29,8 @@ from control_room.rundir import RunDir
 
 TAKEN_EVERY_S = 5.0  # into the means of a minute
 GPU, HOST = "gpu", "host"  # of this machine
+# Of the run that the app was started for, and of no other that is looked at beside it.
+OF_MAIN_RUN = ("retention", "machine_history")
 
 
 def ssh_source(machine: Machine) -> str:

@@ -72,6 +72,7 @@ def test_another_run_is_watched_with_the_machines_of_the_main_one(runs: Runs) ->
     wait_until(lambda: other.views.live.current_model_name == "model b", what="its status")
     wait_until(lambda: bool(other.views.system.machines), what="the machines")
     assert other.machine_history is runs.main.machine_history
+    assert "machine_history" not in other.sources
     assert runs.main.views.live.current_model_name == "model a"
 
 
@@ -85,11 +86,10 @@ def test_a_run_whose_directory_goes_away_stays_as_it_was(
     assert runs.monitor("b") is other
 
 
-def test_a_run_that_nobody_looks_at_is_let_go(runs: Runs, clock: Clock, tmp_path: Path) -> None:
+def test_a_run_that_nobody_looks_at_is_let_go(runs: Runs, clock: Clock) -> None:
     other = runs.monitor("b")
-    (tmp_path / "c" / "logs").mkdir(parents=True)
     clock.now += 1000
-    runs.monitor("c")
+    runs.monitor(None)
     assert not other.alive()
     assert runs.monitor("b") is not other
 
