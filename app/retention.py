@@ -31,6 +31,7 @@ def retain(settings: Settings) -> RetentionReading:
         datetime.now().astimezone().date(),
         compress_after_days=limits.compress_after_days,
         delete_after_days=limits.delete_after_days,
+        form=limits.form,
     )
     done = [carry_out(step) for step in steps]
     for each in done:

@@ -161,6 +161,7 @@ class Retention(_Section):
     enabled: bool = False
     compress_after_days: Annotated[int, Field(ge=1)] = COMPRESS_AFTER_DAYS
     delete_after_days: Annotated[int, Field(ge=2)] = DELETE_AFTER_DAYS
+    form: Literal["gzip", "parquet"] = "gzip"
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

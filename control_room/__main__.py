@@ -96,6 +96,9 @@ def _parser() -> argparse.ArgumentParser:
         "--compress-after-days", type=int, default=COMPRESS_AFTER_DAYS, metavar="N"
     )
     retaining.add_argument("--delete-after-days", type=int, default=DELETE_AFTER_DAYS, metavar="N")
+    retaining.add_argument(
+        "--parquet", action="store_true", help="compress to Parquet, gzipped days too"
+    )
     retaining.add_argument("--keep-all", action="store_true", help="compress, but delete nothing")
     retaining.add_argument("--dry-run", action="store_true", help="only print what would be done")
     return parser
@@ -108,6 +111,7 @@ def _retain(run: RunDir, arguments: argparse.Namespace) -> int:
             datetime.now().astimezone().date(),
             compress_after_days=arguments.compress_after_days,
             delete_after_days=None if arguments.keep_all else arguments.delete_after_days,
+            form="parquet" if arguments.parquet else "gzip",
         )
     except ValueError as error:
         print(error, file=sys.stderr)
@@ -119,7 +123,11 @@ def _retain(run: RunDir, arguments: argparse.Namespace) -> int:
         return 0
     freed_bytes = problems = 0
     for step in steps:
-        done = carry_out(step)
+        try:
+            done = carry_out(step)
+        except MissingExtra as error:
+            print(error, file=sys.stderr)
+            return 1
         freed_bytes += done.freed_bytes
         if done.problem is None:
             print(step)

@@ -1,4 +1,4 @@
-"""Reads a day's log that was compressed: all of it, once, or as much as is undamaged."""
+"""Reads a day's log that was compressed (gzip, Parquet): all of it, or what is undamaged."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from control_room.history import parquet_day
 from control_room.history.tail import MAX_LINE_BYTES, MAX_READ_BYTES, Block, Reject
 
 
@@ -37,6 +38,12 @@ def archive_blocks(path: Path) -> Iterator[Block | Reject]:
 
 
 def _pieces(path: Path) -> Iterator[bytes]:
+    if path.suffix == parquet_day.SUFFIX:
+        try:
+            yield from parquet_day.pieces(path)
+        except OSError as error:
+            raise DamagedArchive(str(error)) from None
+        return
     with gzip.open(path, "rb") as file:
         while True:
             try:

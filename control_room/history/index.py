@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Self
 from control_room.history.archive import DamagedArchive, archive_blocks
 from control_room.history.database import IndexInUse, open_database
 from control_room.history.extra import MissingExtra, extra
+from control_room.history.parquet_day import SUFFIX
 from control_room.history.patterns import PatternRules
 from control_room.history.schema import TABLES
 from control_room.history.tail import LogTail, Position, Reject, TailBatch
@@ -262,7 +263,11 @@ class HistoryIndex:
             for name, inode, size, skipping in rows
         }
         plain = {path.name for path in directory.glob(self._run.log_glob(kind))}
-        archives = {path.stem: path for path in directory.glob(self._run.log_glob(kind) + ".gz")}
+        archives = {
+            path.stem: path  # of two forms of a day the last one
+            for suffix in (SUFFIX, ".gz")
+            for path in directory.glob(self._run.log_glob(kind) + suffix)
+        }
         changed = {
             day
             for day, path in archives.items()

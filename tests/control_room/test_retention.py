@@ -10,11 +10,14 @@ import threading
 import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
 
 from control_room import Recorder, RunDir
 from control_room.__main__ import main
+from control_room.history import parquet_day
 from control_room.history.filters import PreviewFilter
 from control_room.history.index import HistoryIndex
 from control_room.history.queries import preview_page
@@ -62,7 +65,7 @@ def test_a_week_stays_plain_and_a_month_stays(run: RunDir) -> None:
 @pytest.mark.parametrize(
     "limits", [{"compress_after_days": 0}, {"compress_after_days": 7, "delete_after_days": 7}]
 )
-def test_limits_that_would_lose_data_are_refused(run: RunDir, limits: dict[str, int]) -> None:
+def test_limits_that_would_lose_data_are_refused(run: RunDir, limits: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be"):
         plan(run, TODAY, **limits)
 
@@ -107,7 +110,7 @@ def test_what_a_crash_left_is_finished(run: RunDir, left: bytes) -> None:
     packed = file.with_name(file.name + ".gz")
     packed.write_bytes(left)
     packed.with_name(packed.name + ".unfinished").write_bytes(b"rubbish")
-    carry_out(Step("compress", file, TODAY - timedelta(days=10), len(content)))
+    carry_out(Step("compress", file, TODAY - timedelta(days=10), len(content), "preview"))
     assert gzip.decompress(packed.read_bytes()) == content
     assert sorted(path.name for path in file.parent.iterdir()) == [packed.name]
 
@@ -125,7 +128,7 @@ def test_a_day_that_is_still_written_to_is_kept(run: RunDir) -> None:
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        done = carry_out(Step("compress", file, TODAY - timedelta(days=10), 0))
+        done = carry_out(Step("compress", file, TODAY - timedelta(days=10), 0, "preview"))
     finally:
         stop.set()
         writer.join()
@@ -141,7 +144,7 @@ def test_a_full_disk_leaves_the_day_as_it_was(run: RunDir, monkeypatch: pytest.M
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    done = carry_out(Step("compress", file, TODAY - timedelta(days=10), len(content)))
+    done = carry_out(Step("compress", file, TODAY - timedelta(days=10), len(content), "preview"))
     assert "No space left" in str(done.problem)
     assert [path.name for path in file.parent.iterdir()] == [file.name]
     assert file.read_bytes() == content
@@ -152,7 +155,7 @@ def test_killed_at_any_moment_the_day_is_whole_in_one_of_its_files(run: RunDir) 
     file = day_file(run, 10, lines=5_000)
     content = file.read_bytes()
     packed = file.with_name(file.name + ".gz")
-    step = Step("compress", file, TODAY - timedelta(days=10), len(content))
+    step = Step("compress", file, TODAY - timedelta(days=10), len(content), "preview")
     began = time.monotonic()
     carry_out(step)
     takes_s = time.monotonic() - began
@@ -197,3 +200,98 @@ class TestTheCommand:
     ) -> None:
         assert main(["retain", "--run-dir", str(run.path), "--compress-after-days", "0"]) == 2
         assert "at least 1" in capsys.readouterr().err
+
+
+class TestParquet:
+    """The same, packed as Parquet."""
+
+    def packed(self, run: RunDir, file: Path) -> Path:
+        for step in plan(run, TODAY, form="parquet"):
+            assert carry_out(step).problem is None
+        return file.with_name(f"{file.name}.parquet")
+
+    @pytest.mark.parametrize(
+        "extra",
+        [
+            b"",
+            b"{\n",
+            b"\n\n",
+            b'{"ts":"2026-03-21T01:00:00Z","step":1,"prompt":"","golden":"",'
+            b'"model_answer":"","unknown":[1]}\n',
+            b"torn, without an end",
+            b"\xff\xfe\n",
+        ],
+    )
+    def test_every_byte_comes_back(self, run: RunDir, extra: bytes) -> None:
+        file = day_file(run, 10)
+        file.write_bytes(content := file.read_bytes() + extra)
+        packed = self.packed(run, file)
+        assert not file.exists()
+        assert b"".join(parquet_day.pieces(packed)) == content
+
+    def test_the_history_is_the_same_before_and_after(self, run: RunDir) -> None:
+        file = day_file(run, 10)
+        file.write_bytes(file.read_bytes() + b"{\n")
+        with HistoryIndex(run) as index:
+            index.refresh()
+            told = "SELECT * FROM previews ORDER BY seq", "SELECT * FROM rejects"
+            before = [index.cursor().execute(query).fetchall() for query in told]
+            self.packed(run, file)
+            index.refresh()
+            assert [index.cursor().execute(query).fetchall() for query in told] == before
+        with HistoryIndex(run) as index:
+            index.refresh()
+            assert [index.cursor().execute(query).fetchall() for query in told] == before
+
+    def test_short_fields_are_typed_columns(self, run: RunDir) -> None:
+        packed = self.packed(run, day_file(run, 10, lines=3))
+        with duckdb.connect() as database:
+            rows = database.execute(
+                f"SELECT step, run_id, exact_match FROM '{packed}' ORDER BY step"
+            ).fetchall()
+        assert rows == [(0, "run", None), (1, "run", None), (2, "run", None)]
+
+    def test_gzipped_days_are_packed_anew(self, run: RunDir) -> None:
+        file = day_file(run, 10)
+        content = file.read_bytes()
+        for step in plan(run, TODAY):
+            carry_out(step)
+        assert file.with_name(f"{file.name}.gz").exists()
+        packed = self.packed(run, file)
+        assert not file.with_name(f"{file.name}.gz").exists()
+        assert b"".join(parquet_day.pieces(packed)) == content
+        assert plan(run, TODAY, form="parquet") == []
+
+    def test_two_forms_that_differ_are_both_left(self, run: RunDir) -> None:
+        file = day_file(run, 10)
+        packed = self.packed(run, file)
+        gzipped = file.with_name(f"{file.name}.gz")
+        gzipped.write_bytes(gzip.compress(b"another\n"))
+        (step,) = plan(run, TODAY, form="parquet")
+        assert "differ" in (carry_out(step).problem or "")
+        assert gzipped.exists() and packed.exists()
+
+    def test_a_damaged_file_is_named_and_hides_no_other(self, run: RunDir) -> None:
+        damaged = self.packed(run, day_file(run, 10))
+        day_file(run, 3, lines=4)
+        damaged.write_bytes(damaged.read_bytes()[:-40])
+        with HistoryIndex(run) as index:
+            found = index.refresh()
+            assert damaged.name in found.problems[0]
+            assert len(preview_page(index.cursor(), PreviewFilter(), limit=9, offset=0).rows) == 4
+
+    def test_it_is_deleted_when_its_time_has_come(self, run: RunDir) -> None:
+        packed = self.packed(run, day_file(run, 10))
+        later = TODAY + timedelta(days=30)
+        (step,) = plan(run, later, form="parquet")
+        assert (step.action, step.path) == ("delete", packed)
+
+    def test_the_command_takes_the_form(
+        self, run: RunDir, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        file = run.log_file("preview", date(2020, 1, 1))
+        file.parent.mkdir(parents=True)
+        file.write_text("{}\n")
+        assert main(["retain", "--run-dir", str(run.path), "--parquet", "--keep-all"]) == 0
+        assert "compress to parquet" in capsys.readouterr().out
+        assert file.with_name(f"{file.name}.parquet").exists()

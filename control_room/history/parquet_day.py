@@ -1,0 +1,74 @@
+"""A closed day as Parquet: every line as it was, beside the record's short fields as typed columns.
+
+The column ``raw`` holds the lines, newlines included, so nothing is lost; the others make the file
+useful to DuckDB and pandas without parsing. Long texts stand in ``raw`` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from control_room.extra import load_extra
+from control_room.history.schema import LONG_TEXTS, TABLES
+from control_room.records import Record, parse_line
+from control_room.rundir import LogKind
+
+SUFFIX = ".parquet"
+
+_GROUP_BYTES = 16 * 2**20  # of lines, in one row group
+
+
+def pack(source: IO[bytes], target: Path, kind: LogKind) -> None:
+    """Write the lines of ``source``. Raises ``OSError``, and ``MissingExtra`` without pyarrow."""
+    arrow = load_extra("pyarrow", extra="history")
+    parquet = load_extra("pyarrow.parquet", extra="history")
+    schema = arrow.schema(
+        [("raw", arrow.binary()), *((name, _type(arrow, sql)) for name, sql in _columns(kind))]
+    )
+    with parquet.ParquetWriter(target, schema, compression="zstd") as writer:
+        while lines := source.readlines(_GROUP_BYTES):
+            writer.write_table(_table(arrow, schema, lines, TABLES[kind].record))
+
+
+def pieces(path: Path) -> Iterator[bytes]:
+    """The lines, in pieces. Raises ``OSError`` for a file that is damaged or none."""
+    arrow = load_extra("pyarrow", extra="history")
+    parquet = load_extra("pyarrow.parquet", extra="history")
+    try:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=4096, columns=["raw"]):
+                yield b"".join(batch.column(0).to_pylist())
+    except (arrow.ArrowException, KeyError) as error:
+        raise OSError(f"no day that was packed here: {error}") from None
+
+
+def _columns(kind: LogKind) -> list[tuple[str, str]]:
+    columns = TABLES[kind].columns.items()
+    return [(name, sql) for name, sql in columns if name not in LONG_TEXTS]
+
+
+def _table(arrow: Any, schema: Any, lines: Sequence[bytes], record_class: type[Record]) -> Any:
+    columns: dict[str, list[Any]] = {name: [] for name in schema.names}
+    for line in lines:
+        try:
+            record = parse_line(record_class, line)
+        except ValueError:
+            record = None  # its line is kept all the same
+        for name, values in columns.items():
+            value = line if name == "raw" else getattr(record, name, None)
+            values.append(list(value.items()) if isinstance(value, dict) else value)
+    return arrow.table(columns, schema=schema)
+
+
+def _type(arrow: Any, sql: str) -> Any:
+    return {
+        "VARCHAR": arrow.string(),
+        "BIGINT": arrow.int64(),
+        "DOUBLE": arrow.float64(),
+        "BOOLEAN": arrow.bool_(),
+        "TIMESTAMP": arrow.timestamp("us", tz="UTC"),
+        "DOUBLE[]": arrow.list_(arrow.float64()),
+        "MAP(VARCHAR, BOOLEAN)": arrow.map_(arrow.string(), arrow.bool_()),
+    }[sql]
