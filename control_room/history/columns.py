@@ -42,7 +42,7 @@ class Columns:
         self._json = extra("pyarrow.json")
         self._table = table
         self._rules = rules_of(table.record)
-        self._types = {name: self.type_of(sql) for name, sql in table.columns.items()}
+        self._types = {name: arrow_type(self._arrow, sql) for name, sql in table.columns.items()}
 
     def read(self, block: Block) -> tuple[Any, list[Reject]]:
         """The records of a block as an Arrow table in order of time, and the lines that are none.
@@ -182,18 +182,18 @@ class Columns:
         keys = [("ts", "ascending"), ("line", "ascending")]
         return rows.take(compute.sort_indices(rows, sort_keys=keys))
 
-    def type_of(self, sql: str) -> Any:
-        """The Arrow type of a column's SQL type."""
-        arrow = self._arrow
-        return {
-            "VARCHAR": arrow.string(),
-            "BIGINT": arrow.int64(),
-            "DOUBLE": arrow.float64(),
-            "BOOLEAN": arrow.bool_(),
-            "TIMESTAMP": arrow.timestamp("us"),
-            "DOUBLE[]": arrow.list_(arrow.float64()),
-            "MAP(VARCHAR, BOOLEAN)": _map(arrow),
-        }[sql]
+
+def arrow_type(arrow: Any, sql: str) -> Any:
+    """The Arrow type of a column's SQL type."""
+    return {
+        "VARCHAR": arrow.string(),
+        "BIGINT": arrow.int64(),
+        "DOUBLE": arrow.float64(),
+        "BOOLEAN": arrow.bool_(),
+        "TIMESTAMP": arrow.timestamp("us"),
+        "DOUBLE[]": arrow.list_(arrow.float64()),
+        "MAP(VARCHAR, BOOLEAN)": _map(arrow),
+    }[sql]
 
 
 class _NotPlain(ValueError):

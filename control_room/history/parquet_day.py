@@ -10,7 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from control_room.extra import load_extra
+from control_room.history.columns import arrow_type
+from control_room.history.extra import extra
 from control_room.history.schema import LONG_TEXTS, TABLES
 from control_room.records import Record, parse_line
 from control_room.rundir import LogKind
@@ -22,8 +23,8 @@ _GROUP_BYTES = 16 * 2**20  # of lines, in one row group
 
 def pack(source: IO[bytes], target: Path, kind: LogKind) -> None:
     """Write the lines of ``source``. Raises ``OSError``, and ``MissingExtra`` without pyarrow."""
-    arrow = load_extra("pyarrow", extra="history")
-    parquet = load_extra("pyarrow.parquet", extra="history")
+    arrow = extra("pyarrow")
+    parquet = extra("pyarrow.parquet")
     schema = arrow.schema(
         [("raw", arrow.binary()), *((name, _type(arrow, sql)) for name, sql in _columns(kind))]
     )
@@ -34,8 +35,8 @@ def pack(source: IO[bytes], target: Path, kind: LogKind) -> None:
 
 def pieces(path: Path) -> Iterator[bytes]:
     """The lines, in pieces. Raises ``OSError`` for a file that is damaged or none."""
-    arrow = load_extra("pyarrow", extra="history")
-    parquet = load_extra("pyarrow.parquet", extra="history")
+    arrow = extra("pyarrow")
+    parquet = extra("pyarrow.parquet")
     try:
         with parquet.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=4096, columns=["raw"]):
@@ -63,12 +64,5 @@ def _table(arrow: Any, schema: Any, lines: Sequence[bytes], record_class: type[R
 
 
 def _type(arrow: Any, sql: str) -> Any:
-    return {
-        "VARCHAR": arrow.string(),
-        "BIGINT": arrow.int64(),
-        "DOUBLE": arrow.float64(),
-        "BOOLEAN": arrow.bool_(),
-        "TIMESTAMP": arrow.timestamp("us", tz="UTC"),
-        "DOUBLE[]": arrow.list_(arrow.float64()),
-        "MAP(VARCHAR, BOOLEAN)": arrow.map_(arrow.string(), arrow.bool_()),
-    }[sql]
+    # Unlike the index, a file that leaves this place says in which zone its times are.
+    return arrow.timestamp("us", tz="UTC") if sql == "TIMESTAMP" else arrow_type(arrow, sql)

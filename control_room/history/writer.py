@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from control_room.history.columns import Columns
+from control_room.history.columns import Columns, arrow_type
 from control_room.history.extra import extra
 from control_room.history.folding import fold_column
 from control_room.history.patterns import OTHER, PatternRules
@@ -47,7 +47,7 @@ class TableWriter:
         self._compute = extra("pyarrow.compute")
         self._columns = Columns(table)
         self._schema = self._arrow.schema(
-            [(name, self._columns.type_of(sql)) for name, sql in table.all_columns.items()]
+            [(name, arrow_type(self._arrow, sql)) for name, sql in table.all_columns.items()]
         )
         self._count = 0
         self._last: _Place | None = None
