@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import TypeVar
 
 from control_room.history.patterns import PatternRules
@@ -77,18 +78,19 @@ class RecentPreviews:
     def summary(self) -> RecentSummary:
         """The aggregates over what is held."""
         scored = [record for record in self._records if record.exact_match is not None]
+        matches = [bool(record.exact_match) for record in scored]
+        patterns = [self._pattern(record) for record in scored]
+        lengths = [record.golden_tokens for record in scored]
         return RecentSummary(
             latest=self._records[-1] if self._records else None,
-            em_last_20=_rate(scored[-20:]),
-            em_last_50=_rate(scored[-50:]),
-            em_last_100=_rate(scored[-100:]),
-            by_regime=_by(scored, lambda record: record.regime),
-            by_source=_by(scored, lambda record: record.source_pool),
-            by_pattern=_by(scored, self._pattern),
-            by_pattern_and_length=_by(
-                scored, lambda record: (self._pattern(record), record.golden_tokens)
-            ),
-            em_trend=_trend(scored),
+            em_last_20=_rate(matches[-20:]),
+            em_last_50=_rate(matches[-50:]),
+            em_last_100=_rate(matches[-100:]),
+            by_regime=_in_order(_by([record.regime for record in scored], matches)),
+            by_source=_in_order(_by([record.source_pool for record in scored], matches)),
+            by_pattern=_in_order(_by(patterns, matches)),
+            by_pattern_and_length=_by(list(zip(patterns, lengths, strict=True)), matches),
+            em_trend=_trend(matches),
             unscored=len(self._records) - len(scored),
         )
 
@@ -103,30 +105,29 @@ def _time(record: PreviewRecord) -> float:
     return 0.0 if record.ts is None else record.ts.timestamp()
 
 
-def _rate(records: list[PreviewRecord]) -> GroupRate:
-    if not records:
-        return GroupRate(None, 0)
-    return GroupRate(
-        sum(bool(record.exact_match) for record in records) / len(records), len(records)
-    )
+def _rate(matches: Sequence[bool]) -> GroupRate:
+    return GroupRate(sum(matches) / len(matches), len(matches)) if matches else GroupRate(None, 0)
 
 
-def _by(
-    records: list[PreviewRecord], name_of: Callable[[PreviewRecord], Name | None]
-) -> dict[Name, GroupRate]:
-    groups: dict[Name, list[PreviewRecord]] = {}
-    for record in records:
-        name = name_of(record)
+def _by(names: Sequence[Name | None], matches: Sequence[bool]) -> dict[Name, GroupRate]:
+    """The rate of each name; what has none counts nowhere."""
+    counts: dict[Name, list[int]] = {}  # right, and all
+    for name, match in zip(names, matches, strict=True):
         if name is not None:
-            groups.setdefault(name, []).append(record)
-    return {name: _rate(groups[name]) for name in sorted(groups, key=str)}
+            found = counts.setdefault(name, [0, 0])
+            found[0] += match
+            found[1] += 1
+    return {name: GroupRate(right / count, count) for name, (right, count) in counts.items()}
 
 
-def _trend(records: list[PreviewRecord]) -> tuple[float, ...]:
-    matches = [bool(record.exact_match) for record in records]
-    points = []
-    for end in range(min(TREND_WINDOW, len(matches)), len(matches) + 1):
-        window = matches[max(0, end - TREND_WINDOW) : end]
-        if window:
-            points.append(sum(window) / len(window))
-    return tuple(points)
+def _in_order(rates: Mapping[str, GroupRate]) -> dict[str, GroupRate]:
+    return dict(sorted(rates.items()))
+
+
+def _trend(matches: Sequence[bool]) -> tuple[float, ...]:
+    """Of each stretch of TREND_WINDOW; of all, while there are fewer."""
+    if not matches:
+        return ()
+    width = min(TREND_WINDOW, len(matches))
+    sums = [0, *accumulate(matches)]
+    return tuple((high - low) / width for low, high in zip(sums, sums[width:], strict=False))
