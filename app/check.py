@@ -14,7 +14,8 @@ from collectors.gpu import NvmlSession
 from collectors.gpu_reading import GpusReading
 from collectors.host import HostReading, HostWatch
 from collectors.training import LivenessPolicy, TrainingWatch
-from control_room.rundir import LOG_KINDS, RunDir
+from control_room.history.day_parts import day_parts
+from control_room.rundir import LOG_KINDS, LogKind, RunDir
 
 Verdict = Literal["ok", "note", "wrong"]
 SIGNS: dict[Verdict, str] = {"ok": "✓", "note": "○", "wrong": "✕"}
@@ -50,11 +51,17 @@ def _run(settings: Settings, now: float) -> list[Finding]:
         return [Finding("run directory", "note", text)]
     found = [_writable(run)]
     found += _training(run, now)
-    for kind in LOG_KINDS:
-        days = len(list(run.logs(kind).glob(f"{run.log_glob(kind)}*")))
-        text = f"{days} days in {run.logs(kind)}" if days else f"nothing in {run.logs(kind)} yet"
-        found.append(Finding(f"{kind} log", "ok" if days else "note", text))
+    found += [_log(run, kind) for kind in LOG_KINDS]
     return found
+
+
+def _log(run: RunDir, kind: LogKind) -> Finding:
+    try:
+        days = len({part.day for part in day_parts(run, kind)})
+    except OSError as error:
+        return Finding(f"{kind} log", "wrong", f"{run.logs(kind)} cannot be read: {error}")
+    text = f"{days} days in {run.logs(kind)}" if days else f"nothing in {run.logs(kind)} yet"
+    return Finding(f"{kind} log", "ok" if days else "note", text)
 
 
 def _training(run: RunDir, now: float) -> list[Finding]:

@@ -38,7 +38,7 @@ class PreviewWatch:
     def _begin(self) -> None:
         self._tail = LogTail(
             self._run.logs("preview"),
-            self._run.log_glob("preview"),
+            self._run.log_globs("preview"),
             last_lines=_FIRST_LOOK_LINES,
         )
         self._recent = RecentPreviews(self._rules)

@@ -17,7 +17,7 @@ class RecordTail(Generic[AnyRecord]):
     ) -> None:
         self._directory = run.logs(kind)
         self._record_class = record_class
-        self._tail = LogTail(self._directory, run.log_glob(kind), last_lines=last_lines)
+        self._tail = LogTail(self._directory, run.log_globs(kind), last_lines=last_lines)
         self._reject_count = 0
         self._newest_reject: Reject | None = None
         self._problems: tuple[str, ...] = ()

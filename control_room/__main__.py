@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         "retain",
         help="compress old days of a run's logs, and delete the oldest",
         description="Compress the days of a run's logs that are older than a week and delete those "
-        "older than a month. A day is at every moment whole in one of its two files.",
+        "older than a month. At every moment all of a day is there, plain or compressed.",
     )
     retaining.add_argument("--run-dir", required=True, type=Path, metavar="DIR")
     retaining.add_argument(

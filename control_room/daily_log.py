@@ -1,11 +1,13 @@
 """One kind of log as one process appends to it: a file per day, a write per line.
 
-Files are opened for appending, so writers in several processes may share them.
+Files are opened for appending, so writers in several processes may share them. An open file is
+locked (shared): whoever packs old days leaves one alone that somebody may still append to.
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import io
 import os
 from collections.abc import Callable
@@ -13,6 +15,7 @@ from datetime import date
 from pathlib import Path
 
 _NEWLINE = ord("\n")
+_MAX_OPENINGS = 200  # a file is being removed for some microseconds
 
 
 class DailyLog:
@@ -55,6 +58,11 @@ class DailyLog:
         if self._fsync:
             os.fsync(file.fileno())
 
+    def close_if_over(self, day: date) -> None:
+        """Close a file of another day: nothing is to be written to it any more."""
+        if self._day != day:
+            self.close()
+
     def close_if_replaced(self) -> bool:
         """Close a file that is no longer the one at its path: the next append makes a new one."""
         if self._file is None or self._day is None:
@@ -82,13 +90,30 @@ class DailyLog:
         self.close()
         path = self._path_of(day)
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = file = path.open("a+b", buffering=0)
+        self._file = file = _open_to_append(path)
         self._day = day
         size = os.fstat(file.fileno()).st_size
         self._torn = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
         if self._fsync and size == 0:
             _fsync_directory(path.parent)
         return file
+
+
+def _open_to_append(path: Path) -> io.FileIO:
+    """The file at ``path``, made where there is none, and marked as written to."""
+    for _ in range(_MAX_OPENINGS):
+        file = path.open("a+b", buffering=0)
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()  # it is being removed this moment: what is written now would be lost
+            continue
+        except OSError:
+            return file  # a file system without locks
+        if os.fstat(file.fileno()).st_nlink:
+            return file
+        file.close()
+    raise OSError(errno.EAGAIN, "locked by another process", str(path))
 
 
 def _fsync_directory(path: Path) -> None:

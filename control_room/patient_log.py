@@ -62,9 +62,13 @@ class PatientLog:
             self._waiting_bytes -= len(self._waiting.popleft())
         self.error = None
 
-    def reopen_if_replaced(self) -> bool:
-        """Whether the log file was deleted or replaced; the next line then begins a new one."""
+    def reopen_if_replaced(self, day: date) -> bool:
+        """Whether the log file was deleted or replaced; the next line then begins a new one.
+
+        A file of another day than ``day`` is closed.
+        """
         try:
+            self._log.close_if_over(day)
             return self._log.close_if_replaced()
         except OSError:
             return False  # nothing is known about the path, and the open file still takes lines

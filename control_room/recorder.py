@@ -280,7 +280,7 @@ class Recorder:
     def _look_around(self) -> None:
         """Once a second: are the files still there, and does the disk take what waits?"""
         for kind, log in self._logs.items():
-            if log.reopen_if_replaced():
+            if log.reopen_if_replaced(self._moment.day):
                 path = self.run_dir.log_file(kind, self._moment.day)
                 self._warn(
                     f"{path} was removed or replaced while it was written to. A new file is begun; "

@@ -1,18 +1,20 @@
 """Closed days of a run's logs: compressed after a week (gzip or Parquet), deleted after a month.
 
-A day is at every moment whole in its plain or in its compressed file, so a crash loses nothing:
-what one run left half done the next one finishes. Readers take the plain file while it is there.
+A part of a day (:mod:`~control_room.history.day_parts`) is at every moment whole in its plain or in
+its compressed file, so a crash loses nothing: what one run left half done the next one finishes. A
+file is replaced or removed only where another one holds all of it, by count and checksum.
 """
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import hashlib
 import os
-import re
 import shutil
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -20,6 +22,8 @@ from pathlib import Path
 from typing import IO, Literal, cast
 
 from control_room.history import parquet_day
+from control_room.history.archive import PACKED
+from control_room.history.day_parts import DayPart, day_files, day_parts, part_file
 from control_room.rundir import LOG_KINDS, LogKind, RunDir
 
 COMPRESS_AFTER_DAYS = 7
@@ -28,7 +32,6 @@ DELETE_AFTER_DAYS = 30
 Form = Literal["gzip", "parquet"]
 
 _SUFFIXES: dict[Form, str] = {"gzip": ".gz", "parquet": parquet_day.SUFFIX}
-_DAY = re.compile(r"_(\d{4}-\d{2}-\d{2})\.jsonl(\.gz|\.parquet)?$", re.ASCII)
 _CHUNK_BYTES = 2**20
 _UNFINISHED = ".unfinished"
 
@@ -43,6 +46,11 @@ class Step:
     size_bytes: int
     kind: LogKind
     form: Form = "gzip"  # that it is compressed to
+
+    @property
+    def run(self) -> RunDir:
+        """The run whose log it is."""
+        return RunDir(self.path.parents[2])  # of .../logs/kind/file
 
     def __str__(self) -> str:
         what = self.action if self.form == "gzip" else f"{self.action} to {self.form}"
@@ -78,67 +86,157 @@ def plan(
     if delete_after_days is not None and delete_after_days <= compress_after_days:
         raise ValueError("delete_after_days must be above compress_after_days")
     steps = []
-    repacked = (None, ".gz") if form == "parquet" else (None,)
-    for kind, path, day, suffix in _days(run):
+    for kind, path, day, packed in _days(run):
         age = (today - day).days
         if delete_after_days is not None and age > delete_after_days:
             steps.append(Step("delete", path, day, _size(path), kind))
-        elif age > compress_after_days and suffix in repacked:
+        elif age > compress_after_days and (not packed or _is_packed_anew(path, form)):
             steps.append(Step("compress", path, day, _size(path), kind, form))
     return sorted(steps, key=lambda step: (step.day, step.path))
 
 
 def carry_out(step: Step) -> Done:
-    """Do one step. Never raises for what the disk does: the day is then left as it was."""
+    """Do one step. Never raises for what the disk does: the day is then left as it was.
+
+    Raises ``MissingExtra`` for Parquet without pyarrow.
+    """
     try:
-        if step.action == "compress":
-            return _compress(step)
-        step.path.unlink(missing_ok=True)
+        with _alone(step.path.parent):
+            if step.action == "compress":
+                return _compress(step)
+            step.path.unlink(missing_ok=True)
+    except _Busy as reason:
+        return Done(step, problem=str(reason))
     except OSError as error:
-        reason = error.strerror or str(error)
-        return Done(step, problem=f"{step.path} was left as it is: {reason}")
+        reason_given = error.strerror or str(error)
+        return Done(step, problem=f"{step.path} was left as it is: {reason_given}")
     return Done(step, freed_bytes=step.size_bytes)
 
 
 def _compress(step: Step) -> Done:
-    source = step.path
-    packed = source.with_name(source.name.removesuffix(".gz") + _SUFFIXES[step.form])
-    before = source.stat()
-    digest = _digest_of(source)
-    if digest is None:
+    part = _part_of(step)
+    if part is None:
+        return Done(step)  # packed, or deleted, since it was planned
+    if part.path != step.path:
+        # All of it stands in another file: what an interrupted pack, or unpacking by hand, left.
+        _remove(step.path, _version(step.path))
+        return Done(step, freed_bytes=step.size_bytes)
+    source = part_file(step.path, part.name)
+    if source != step.path:
+        _require_closed(step.path)
+        step.path.rename(source)  # no other file has that name: its part has no file yet
+    packed = source.with_name(part.name + _SUFFIXES[step.form])
+    version = _version(source)
+    content = _content_of(source)
+    if content is None:
         return Done(step, problem=f"{source} was left as it is: it is damaged")
-    if not (packed.exists() and _digest_of(packed) == digest):
-        if source.suffix == ".gz" and packed.exists():
-            # Which of them is the day, nobody can tell here.
-            return Done(step, problem=f"{source} and {packed.name} differ: look, and remove one")
-        unfinished = packed.with_name(f"{packed.name}{_UNFINISHED}")
-        try:
-            _pack(step, unfinished)
-            if _digest_of(unfinished, packed.suffix) != digest:
-                return Done(step, problem=f"{source} was left as it is: it changed meanwhile")
-            unfinished.replace(packed)
-            _sync_directory(packed.parent)
-        finally:
-            unfinished.unlink(missing_ok=True)
-    # Only a file that is what was packed may go.
-    after = source.stat()
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        return Done(step, problem=f"{source} is kept beside {packed.name}: it is still written to")
-    source.unlink()
-    return Done(step, freed_bytes=after.st_size - _size(packed))
+    _require_closed(source)
+    _write_packed(source, packed, step, content)
+    for copy in part.copies:
+        if copy != packed and copy.suffix in PACKED:
+            copy.unlink(missing_ok=True)
+    _remove(source, version)
+    return Done(step, freed_bytes=version.size - _size(packed))
 
 
-def _pack(step: Step, target: Path) -> None:
-    with _opened(step.path, step.path.suffix) as source:
+def _part_of(step: Step) -> DayPart | None:
+    """The part that the step's file is, or is a copy of."""
+    for part in day_parts(step.run, step.kind):
+        if step.path == part.path or step.path in part.copies:
+            return part
+    return None
+
+
+def _write_packed(source: Path, packed: Path, step: Step, content: _Content) -> None:
+    """``packed`` appears whole, or stays what it was, which ``source`` holds all of."""
+    unfinished = packed.with_name(f"{packed.name}{_UNFINISHED}")
+    try:
+        _pack(source, unfinished, step)
+        if _content_of(unfinished, packed.suffix) != content:
+            raise _Busy(f"{source} was left as it is: it changed meanwhile")
+        unfinished.replace(packed)
+        _sync_directory(packed.parent)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+class _Busy(Exception):
+    """Somebody else is at work here. The text says what was left as it is."""
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Only one process packs or deletes in a directory at a time."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        if not _locked(descriptor):
+            raise _Busy(f"{directory} was left as it is: another process packs its days")
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _require_closed(path: Path) -> None:
+    """Raise :class:`_Busy` when a process has the file open that may append to it."""
+    with path.open("rb") as file:
+        if not _locked(file.fileno()):
+            raise _Busy(
+                f"{path} was left as it is: a process has it open to write to it. It is packed "
+                "once that has ended."
+            )
+
+
+def _remove(path: Path, version: _Version) -> None:
+    """Remove a file that is still what was packed. Raises :class:`_Busy` when it is not."""
+    with path.open("rb") as file:
+        # The lock lasts until the file is gone: whoever opens it now would write into nothing.
+        if not _locked(file.fileno()) or _version(path) != version:
+            raise _Busy(f"{path} is kept beside what was packed: it is still written to")
+        path.unlink()
+
+
+def _locked(descriptor: int) -> bool:
+    """Whether the lock that every writer shares was to be had alone."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # a file system without locks: what has changed is seen by its size and time
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    inode: int
+    size: int
+    mtime_ns: int
+
+
+def _version(path: Path) -> _Version:
+    found = path.stat()
+    return _Version(found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What two files have in common that hold the same."""
+
+    lines: int
+    sha256: bytes
+
+
+def _pack(source: Path, target: Path, step: Step) -> None:
+    with _opened(source, source.suffix) as lines:
         if step.form == "parquet":
-            parquet_day.pack(source, target, step.kind)
+            parquet_day.pack(lines, target, step.kind)
         else:
             # Without a name and a time in it, the same day packs to the same bytes.
             with (
                 target.open("wb") as raw,
                 gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as out,
             ):
-                shutil.copyfileobj(source, out, _CHUNK_BYTES)
+                shutil.copyfileobj(lines, out, _CHUNK_BYTES)
     with target.open("rb") as written:
         os.fsync(written.fileno())
 
@@ -149,25 +247,26 @@ def _opened(path: Path, suffix: str) -> IO[bytes]:
     return path.open("rb")
 
 
-def _digest_of(path: Path, suffix: str | None = None) -> bytes | None:
-    """Of what is in the file, unpacked as its suffix says; None when that cannot be read."""
+def _content_of(path: Path, suffix: str | None = None) -> _Content | None:
+    """Of what is in the file, unpacked as its suffix says; None when that cannot be read whole."""
     suffix = path.suffix if suffix is None else suffix
     try:
         if suffix == parquet_day.SUFFIX:
-            return _digest(parquet_day.pieces(path))
+            return _content(parquet_day.pieces(path))
         with _opened(path, suffix) as file:
-            return _digest(iter(partial(file.read, _CHUNK_BYTES), b""))
+            return _content(iter(partial(file.read, _CHUNK_BYTES), b""))
     except (OSError, EOFError, zlib.error):  # gzip.BadGzipFile is one: cut off, or no gzip at all
         if suffix not in _SUFFIXES.values():
             raise
         return None
 
 
-def _digest(pieces: Iterable[bytes]) -> bytes:
-    found = hashlib.sha256()
+def _content(pieces: Iterable[bytes]) -> _Content:
+    lines, digest = 0, hashlib.sha256()
     for piece in pieces:
-        found.update(piece)
-    return found.digest()
+        lines += piece.count(b"\n")
+        digest.update(piece)
+    return _Content(lines, digest.digest())
 
 
 def _sync_directory(directory: Path) -> None:
@@ -178,18 +277,15 @@ def _sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _days(run: RunDir) -> Iterator[tuple[LogKind, Path, date, str | None]]:
-    """Every daily file: its day, and the suffix of its form when it is compressed."""
+def _days(run: RunDir) -> Iterator[tuple[LogKind, Path, date, bool]]:
+    """Every file of every part of every day, and whether it is packed."""
     for kind in LOG_KINDS:
-        for path in run.logs(kind).glob(f"{run.log_glob(kind)}*"):
-            found = _DAY.search(path.name)
-            if found is None:
-                continue
-            try:
-                day = date.fromisoformat(found[1])
-            except ValueError:
-                continue  # no day of the calendar: not one of ours
-            yield kind, path, day, found[2]
+        for path, day in day_files(run, kind):
+            yield kind, path, day, path.suffix in PACKED
+
+
+def _is_packed_anew(path: Path, form: Form) -> bool:
+    return form == "parquet" and path.suffix == _SUFFIXES["gzip"]
 
 
 def _size(path: Path) -> int:

@@ -93,6 +93,10 @@ class RunDir:
         """The file that records of ``day`` (local time) are appended to."""
         return self.logs(kind) / f"{_LOG_STEMS[kind]}_{day.isoformat()}.jsonl"
 
-    def log_glob(self, kind: LogKind) -> str:
-        """A pattern, within :meth:`logs`, of this kind's daily files; add ``.gz`` for archives."""
-        return f"{_LOG_STEMS[kind]}_????-??-??.jsonl"
+    def log_globs(self, kind: LogKind) -> tuple[str, str]:
+        """Patterns, within :meth:`logs`, of this kind's daily files and of days' further parts.
+
+        Add ``.gz`` or ``.parquet`` for those that are packed.
+        """
+        day = f"{_LOG_STEMS[kind]}_????-??-??"
+        return f"{day}.jsonl", f"{day}.part*.jsonl"

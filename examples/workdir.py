@@ -98,7 +98,7 @@ def wipe(run_dir: RunDir) -> None:
         run_dir.checkpoints / "snapshots": ("snapshot-*.npz*",),
     }
     for kind in LOG_KINDS:
-        patterns[run_dir.logs(kind)] = (f"{run_dir.log_glob(kind)}*",)
+        patterns[run_dir.logs(kind)] = tuple(f"{glob}*" for glob in run_dir.log_globs(kind))
     waiting = [run_dir.queue(priority) for priority in QUEUE_PRIORITIES]
     for directory in (*waiting, run_dir.queue("processing")):
         patterns[directory] = ("demo_*.jsonl*",)

@@ -10,20 +10,22 @@ from pathlib import Path
 from control_room.history import parquet_day
 from control_room.history.tail import MAX_LINE_BYTES, MAX_READ_BYTES, Block, Reject
 
+PACKED = (".gz", parquet_day.SUFFIX)  # how the files of packed days end
+
 
 class DamagedArchive(ValueError):
     """The archive ends too soon or holds something else. What was read before it is good."""
 
 
-def archive_blocks(path: Path) -> Iterator[Block | Reject]:
+def archive_blocks(path: Path, name: str) -> Iterator[Block | Reject]:
     """The lines of ``path`` in blocks, and a reject for each line that is too long.
 
-    Blocks carry the name of the day's plain file, whichever form it was read in. Raises
-    :class:`DamagedArchive` after the last undamaged line, ``OSError`` when it cannot be opened.
+    Blocks carry ``name``, that of the part of the day. Raises :class:`DamagedArchive` after the
+    last undamaged line, ``OSError`` when it cannot be opened.
     """
-    day = path.with_suffix("")
+    day = path.with_name(name)
     number, rest = 1, b""
-    for piece in _pieces(path):
+    for piece in archive_pieces(path):
         data = rest + piece
         end = data.rfind(b"\n") + 1
         rest = data[end:]
@@ -37,7 +39,8 @@ def archive_blocks(path: Path) -> Iterator[Block | Reject]:
         yield from _usable(Block(day, number, rest + b"\n", 1))
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
+def archive_pieces(path: Path) -> Iterator[bytes]:
+    """What was packed, in pieces. Raises as :func:`archive_blocks`."""
     if path.suffix == parquet_day.SUFFIX:
         try:
             yield from parquet_day.pieces(path)

@@ -14,8 +14,8 @@ from control_room.history.schema import TABLES, VERSION
 _FIXED_TABLES = """
 CREATE TABLE about (made_for VARCHAR);
 CREATE TABLE files (
-    kind VARCHAR, name VARCHAR, inode BIGINT, "offset" BIGINT, lines BIGINT, fingerprint BLOB,
-    skipping BOOLEAN,
+    kind VARCHAR, name VARCHAR, path VARCHAR, inode BIGINT, "offset" BIGINT, lines BIGINT,
+    fingerprint BLOB, skipping BOOLEAN,
     PRIMARY KEY (kind, name)
 );
 CREATE TABLE rejects (kind VARCHAR, file VARCHAR, line BIGINT, reason VARCHAR);

@@ -6,10 +6,10 @@ version, damaged or gone is built again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, groupby
 from pathlib import Path
 from types import TracebackType
@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Self
 
 from control_room.history.archive import DamagedArchive, archive_blocks
 from control_room.history.database import IndexInUse, open_database
+from control_room.history.day_parts import DayPart, DayParts
 from control_room.history.extra import MissingExtra, extra
-from control_room.history.parquet_day import SUFFIX
 from control_room.history.patterns import PatternRules
 from control_room.history.schema import TABLES
 from control_room.history.tail import LogTail, Position, Reject, TailBatch
@@ -60,8 +60,8 @@ class Refresh:
 
 @dataclass(frozen=True, slots=True)
 class _Days:
-    lost: frozenset[str] = frozenset()  # whose files are gone, plain and compressed
-    archives: tuple[Path, ...] = ()  # of days that no table holds as they now are
+    lost: frozenset[str] = frozenset()  # names of parts that are gone, or called otherwise now
+    archives: tuple[DayPart, ...] = ()  # that no table holds as they now are
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,9 @@ class HistoryIndex:
         }
         self._tails: dict[LogKind, LogTail] = {}
         self._stored: dict[LogKind, dict[str, Position | None]] = {}  # None: from an archive
-        self._looked_at_ns: dict[LogKind, int] = {}
+        self._parts = {kind: DayParts(run, kind) for kind in TABLES}
+        self._parts_seen: dict[LogKind, tuple[DayPart, ...]] = {}
+        self._names: dict[LogKind, dict[str, str]] = {}  # of parts, by those of their plain files
         self._damaged: dict[Path, _Damage] = {}
         self._begin()
 
@@ -154,27 +156,34 @@ class HistoryIndex:
         """Read on from where the tables stand."""
         for kind, writer in self._writers.items():
             rows = self._connection.execute(
-                'SELECT name, inode, "offset", lines, fingerprint, skipping '
+                'SELECT name, path, inode, "offset", lines, fingerprint, skipping '
                 "FROM files WHERE kind = ?",
                 [kind],
             ).fetchall()
-            stored = {
+            self._stored[kind] = {
                 name: None
                 if inode == _ARCHIVED
                 else Position(inode, offset, lines, bytes(fingerprint), skipping)
-                for name, inode, offset, lines, fingerprint, skipping in rows
+                for name, _, inode, offset, lines, fingerprint, skipping in rows
             }
-            self._stored[kind] = stored
-            positions = {name: at for name, at in stored.items() if at is not None}
+            self._names[kind] = {path: name for name, path, *_ in rows if path is not None}
             self._tails[kind] = LogTail(
-                self._run.logs(kind), self._run.log_glob(kind), positions=positions
+                self._run.logs(kind),
+                self._run.log_globs(kind),
+                positions={
+                    path: at
+                    for path, name in self._names[kind].items()
+                    if (at := self._stored[kind][name]) is not None
+                },
+                # A part that is called otherwise is read anew, under its new name.
+                renames=False,
             )
             writer.measure()
-        self._looked_at_ns.clear()
+        self._parts_seen.clear()
 
     def _refresh(self, kind: LogKind) -> Refresh:
-        first = self._look(kind, 0)
         days = self._changed_days(kind)
+        first = self._look(kind, 0)
         batch, result = first.batch, Refresh()
         if batch.blocks or batch.rejects or first.anew or days.lost or days.archives:
             with self._all_or_nothing():
@@ -208,8 +217,8 @@ class HistoryIndex:
             for name in sorted(opening.anew):
                 self._forget(kind, name)
             result = result.plus(self._add(writer, _parts(chain([opening], looks), seen)))
-        for archive in days.archives:
-            result = result.plus(self._add_archive(kind, archive))
+        for part in days.archives:
+            result = result.plus(self._add_archive(kind, part))
         writer.put_in_order()
         self._keep_positions(kind)
         return seen[-1], result
@@ -233,52 +242,69 @@ class HistoryIndex:
             yield look
 
     def _look(self, kind: LogKind, series: int) -> _Look:
-        writer = self._writers[kind]
+        writer, names = self._writers[kind], self._names[kind]
         batch = self._tails[kind].read()
+
+        def named(file: Path) -> Path:
+            return file.with_name(names.get(file.name, file.name))
+
         # A file that is read from its start may be in the tables already, as it was or archived.
-        anew = {path.name for path in batch.begun} & self._stored[kind].keys()
-        parts = [Part(None, batch.rejects)] if batch.rejects else []
-        parts += [writer.read(block) for block in batch.blocks]
+        anew = {named(path).name for path in batch.begun} & self._stored[kind].keys()
+        rejects = tuple(replace(reject, file=named(reject.file)) for reject in batch.rejects)
+        parts = [Part(None, rejects)] if rejects else []
+        parts += [writer.read(replace(block, file=named(block.file))) for block in batch.blocks]
         return _Look(batch, frozenset(anew), tuple(parts), series + bool(anew))
 
     def _changed_days(self, kind: LogKind) -> _Days:
-        """What came and went among the days, when anything did since the last look."""
-        directory = self._run.logs(kind)
+        """What came and went among the parts of days, when anything did since the last look."""
         try:
-            changed_ns = directory.stat().st_mtime_ns
+            parts = self._parts[kind].look()
         except OSError:
-            changed_ns = -1
+            return _Days()  # the tail tells that the directory cannot be read
         damaged = {path: of for path, of in self._damaged.items() if of.kind == kind}
         mended = any(_size_of(path) != of.size for path, of in damaged.items())
-        if self._looked_at_ns.get(kind) == changed_ns and not mended:
-            return _Days()
-        self._looked_at_ns[kind] = changed_ns
+        if self._parts_seen.get(kind) is parts and not mended:
+            return _Days()  # not listed anew
+        self._parts_seen[kind] = parts
+        self._name_plain_files(kind, parts)
+        known = self._sizes_of_archives(kind, damaged)
+        changed = [
+            part for part in parts if part.is_packed and known.get(part.name) != _size_of(part.path)
+        ]
+        for path in damaged.keys() - {part.path for part in parts}:
+            del self._damaged[path]
+        return _Days(
+            lost=frozenset(known.keys() - {part.name for part in parts}), archives=tuple(changed)
+        )
+
+    def _name_plain_files(self, kind: LogKind, parts: Iterable[DayPart]) -> None:
+        """Under which part each plain file is read, and which are not, as they are copies."""
+        before, tail = self._names[kind], self._tails[kind]
+        names = {part.path.name: part.name for part in parts if not part.is_packed}
+        for file in before.keys() & names.keys():
+            if before[file] != names[file]:
+                tail.rewind(file)
+        copies = {copy.name for part in parts for copy in part.copies}
+        for file in copies:
+            tail.rewind(file)
+        tail.hidden = frozenset(copies)
+        self._names[kind] = names
+
+    def _sizes_of_archives(
+        self, kind: LogKind, damaged: Mapping[Path, _Damage]
+    ) -> dict[str, int | None]:
+        """Of each part in the tables: the size of its archive; None: it was read plain.
+
+        Such a part is read again from its archive, as lines may have come before it was packed. A
+        damaged one of an earlier process is looked at again, to say what is wrong with it.
+        """
         rows = self._connection.execute(
             'SELECT name, inode, "offset", skipping FROM files WHERE kind = ?', [kind]
         ).fetchall()
-        # Of days read from an archive: its size. A damaged one of an earlier process is looked at
-        # again, to say what is wrong with it.
-        known = {
-            name: None if inode != _ARCHIVED else -1 if skipping and not damaged else size
+        return {
+            name: None if inode != _ARCHIVED or (skipping and not damaged) else size
             for name, inode, size, skipping in rows
         }
-        plain = {path.name for path in directory.glob(self._run.log_glob(kind))}
-        archives = {
-            path.stem: path  # of two forms of a day the last one
-            for suffix in (SUFFIX, ".gz")
-            for path in directory.glob(self._run.log_glob(kind) + suffix)
-        }
-        changed = {
-            day
-            for day, path in archives.items()
-            if day not in plain and (day not in known or known[day] not in (None, _size_of(path)))
-        }
-        for path in damaged.keys() - {archives.get(day) for day in archives.keys() - plain}:
-            del self._damaged[path]
-        return _Days(
-            lost=frozenset(known.keys() - plain - archives.keys()),
-            archives=tuple(archives[day] for day in sorted(changed)),
-        )
 
     def _forget(self, kind: LogKind, name: str) -> None:
         if name in self._stored[kind]:
@@ -287,29 +313,32 @@ class HistoryIndex:
 
     def _keep_positions(self, kind: LogKind) -> None:
         stored = self._stored[kind]
-        for name, at in self._tails[kind].positions().items():
+        for file, at in self._tails[kind].positions().items():
+            name = self._names[kind].setdefault(file, file)
+            if stored.get(name) == at:
+                continue
+            values = [file, at.inode, at.offset, at.lines, at.fingerprint, at.skipping]
             if name not in stored:
                 self._connection.execute(
-                    "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    [kind, name, at.inode, at.offset, at.lines, at.fingerprint, at.skipping],
+                    "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [kind, name, *values]
                 )
-            elif stored[name] != at:
+            else:
                 self._connection.execute(
-                    'UPDATE files SET inode = ?, "offset" = ?, lines = ?, fingerprint = ?, '
-                    "skipping = ? WHERE kind = ? AND name = ?",
-                    [at.inode, at.offset, at.lines, at.fingerprint, at.skipping, kind, name],
+                    'UPDATE files SET path = ?, inode = ?, "offset" = ?, lines = ?, '
+                    "fingerprint = ?, skipping = ? WHERE kind = ? AND name = ?",
+                    [*values, kind, name],
                 )
             stored[name] = at
 
-    def _add_archive(self, kind: LogKind, path: Path) -> Refresh:
-        """Take in a compressed day. A damaged one gives what can be read of it, and a problem."""
-        writer, day, size = self._writers[kind], path.stem, _size_of(path)
-        self._forget(kind, day)
+    def _add_archive(self, kind: LogKind, part: DayPart) -> Refresh:
+        """Take in a packed part. A damaged one gives what can be read of it, and a problem."""
+        writer, path, size = self._writers[kind], part.path, _size_of(part.path)
+        self._forget(kind, part.name)
         self._damaged.pop(path, None)
 
         def parts() -> Iterator[Part]:
             try:
-                for found in archive_blocks(path):
+                for found in archive_blocks(path, part.name):
                     yield Part(None, (found,)) if isinstance(found, Reject) else writer.read(found)
             except (DamagedArchive, OSError) as error:
                 told = f"{path} is damaged ({error}): what could be read of it is shown."
@@ -317,10 +346,10 @@ class HistoryIndex:
 
         result = self._add(writer, parts())
         self._connection.execute(
-            "INSERT INTO files VALUES (?, ?, ?, ?, 0, ''::BLOB, ?)",
-            [kind, day, _ARCHIVED, size, path in self._damaged],
+            "INSERT INTO files VALUES (?, ?, NULL, ?, ?, 0, ''::BLOB, ?)",
+            [kind, part.name, _ARCHIVED, size, path in self._damaged],
         )
-        self._stored[kind][day] = None
+        self._stored[kind][part.name] = None
         return result
 
     def _archive_problems(self, kind: LogKind) -> tuple[str, ...]:

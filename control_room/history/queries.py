@@ -41,8 +41,8 @@ PREVIEW_COLUMNS = (
     "file",
     "line",
 )
-# How a preview is named outside: its day, a dot, its line in that day's log.
-PREVIEW_ID = r"^\d{4}-\d{2}-\d{2}\.\d{1,15}$"
+# How a preview is named outside: its day, which part of it after the first, its line in that log.
+PREVIEW_ID = r"^\d{4}-\d{2}-\d{2}(\.part\d{1,6})?\.\d{1,15}$"
 
 # Rows of previews are counted in buckets of this many places in time (as a power of two), so that
 # the page at any offset is looked for in few of them.
@@ -82,8 +82,7 @@ class PreviewRow:
     @property
     def id(self) -> str:
         """Its day and line in the logs, which stay what they are."""
-        day = self.file.removesuffix(".jsonl")[-len("2026-01-31") :]
-        return f"{day}.{self.line}"
+        return f"{self.file.removesuffix('.jsonl').rpartition('_')[2]}.{self.line}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +186,7 @@ def previews_at(cursor: Cursor, seqs: Sequence[int]) -> dict[int, PreviewRow]:
 
 def preview_by_id(cursor: Cursor, preview_id: str) -> PreviewRow | None:
     """One preview by its :attr:`~PreviewRow.id`."""
-    day, _, line = preview_id.partition(".")
+    day, _, line = preview_id.rpartition(".")
     condition = "suffix(file, ?) AND line = ?"
     return next(iter(_rows(cursor, condition, [f"_{day}.jsonl", int(line)])), None)
 

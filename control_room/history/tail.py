@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -83,7 +83,7 @@ class Position:
     skipping: bool = False  # inside a line that is too long
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _File:
     inode: int
     offset: int = 0
@@ -104,25 +104,29 @@ class _Found:
 
 
 class LogTail:
-    """Follows the files of one directory that match ``glob``. Not safe for threads.
+    """Follows the files of one directory that match one of ``globs``. Not safe for threads.
 
     With ``last_lines`` the first read begins about that many lines before the end of the newest
     files, instead of at the start of all of them. With ``positions``, from :meth:`positions` of an
-    earlier tail, it goes on from there.
+    earlier tail, it goes on from there. A file that was renamed is read on, or without ``renames``
+    from its start.
     """
 
     def __init__(
         self,
         directory: Path,
-        glob: str,
+        globs: tuple[str, ...],
         *,
         last_lines: int | None = None,
         positions: Mapping[str, Position] | None = None,
+        renames: bool = True,
         max_line_bytes: int = MAX_LINE_BYTES,
         max_read_bytes: int = MAX_READ_BYTES,
     ) -> None:
+        self._renames = renames
         self._directory = directory
-        self._glob = glob
+        self._globs = globs
+        self.hidden: frozenset[str] = frozenset()  # names of files that are not to be read
         self._last_lines = last_lines
         self._max_line_bytes = max_line_bytes
         self._max_read_bytes = max_read_bytes
@@ -143,8 +147,7 @@ class LogTail:
             return TailBatch()
         except OSError as error:
             return TailBatch(problems=(_named(error, self._directory),))
-        for path in self._files.keys() - set(paths):
-            del self._files[path]
+        self._follow_renames(paths)
         if self._last_lines is not None and paths:
             self._skip_to_last(paths, self._last_lines)
             self._last_lines = None
@@ -161,6 +164,24 @@ class LogTail:
             more=found.more,
         )
 
+    def rewind(self, name: str) -> None:
+        """Read the file called ``name`` from its start again."""
+        self._files.pop(self._directory / name, None)
+
+    def _follow_renames(self, paths: Sequence[Path]) -> None:
+        """Forget files that are gone; one that is called otherwise now is read on."""
+        gone = {self._files.pop(path) for path in self._files.keys() - set(paths)}
+        if not gone or not self._renames:
+            return
+        by_inode = {state.inode: state for state in gone}
+        for path in set(paths) - self._files.keys():
+            try:
+                state = by_inode.get(path.stat().st_ino)
+            except OSError:
+                continue  # gone again: the next look lists anew
+            if state is not None:
+                self._files[path] = state
+
     def positions(self) -> dict[str, Position]:
         """How far each file has been read, by its name."""
         return {
@@ -175,9 +196,12 @@ class LogTail:
         mtime_ns = self._directory.stat().st_mtime_ns
         fresh = self._listed_at_ns - mtime_ns < _MTIME_GRAIN_S * 1e9
         if mtime_ns != self._listed_mtime_ns or fresh:
-            self._listed = sorted(self._directory.glob(self._glob))
-            self._listed_mtime_ns = mtime_ns
             self._listed_at_ns = time.time_ns()
+            found = (path for glob in self._globs for path in self._directory.glob(glob))
+            self._listed = sorted(found)
+            self._listed_mtime_ns = mtime_ns
+        if self.hidden:
+            return [path for path in self._listed if path.name not in self.hidden]
         return self._listed
 
     def _skip_to_last(self, paths: list[Path], wanted: int) -> None:

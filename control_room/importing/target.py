@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
-from pathlib import Path
 from typing import TypeAlias
 
 from control_room.daily_log import DailyLog
 from control_room.encoding import iso_timestamp
+from control_room.history.day_parts import day_parts
 from control_room.importing.reading import ImportedRecord, Reading
 from control_room.records import MetricPoint, PreviewRecord, parse_line, to_json_line
 from control_room.rundir import LogKind, RunDir
@@ -65,26 +65,21 @@ class _Log:
         """What is in the log: of that day, or of all days where the time tells nothing."""
         if has_time:
             if day not in self._days:
-                self._days[day] = self._identities([self._run.log_file(self._kind, day)], True)
+                self._days[day] = self._identities([day], True)
             return self._days[day]
         if self._timeless is None:
-            files = self._run.logs(self._kind).glob(self._run.log_glob(self._kind))
-            self._timeless = self._identities(files, False)
+            self._timeless = self._identities(None, False)
         return self._timeless
 
-    def _identities(self, files: Iterable[Path], with_time: bool) -> set[_Identity]:
+    def _identities(self, days: Iterable[date] | None, with_time: bool) -> set[_Identity]:
         found = set()
-        for path in files:
-            try:
-                with path.open("rb") as lines:
-                    for line in lines:
-                        try:
-                            record = parse_line(self._class, line)
-                        except ValueError:
-                            continue  # a line that cannot be read is no record
-                        found.add(_identity(record, with_time=with_time))
-            except FileNotFoundError:
-                continue
+        for part in day_parts(self._run, self._kind, days):
+            for line in part.lines():
+                try:
+                    record = parse_line(self._class, line)
+                except ValueError:
+                    continue  # a line that cannot be read is no record
+                found.add(_identity(record, with_time=with_time))
         return found
 
 

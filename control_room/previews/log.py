@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from control_room.history.day_parts import day_parts
 from control_room.records import PreviewRecord, RoundRecord, parse_line
 from control_room.rundir import LogKind, RunDir
 
@@ -70,14 +71,14 @@ def tally(run: RunDir, round_id: str) -> Tally:
 def ended_rounds(run: RunDir) -> dict[str, RoundRecord]:
     """The newest record of each round that has ended, by its id."""
     found: dict[str, RoundRecord] = {}
-    for file in _days(run, "round"):
-        with file.open("rb") as lines:
-            for line in lines:
-                try:
-                    record = parse_line(RoundRecord, line)
-                except ValueError:
-                    continue  # torn; the history index names it
-                found[record.round_id] = record
+    # Packed days too, or a runner that is started again a week later asks everything again.
+    for part in day_parts(run, "round"):
+        for line in part.lines():
+            try:
+                record = parse_line(RoundRecord, line)
+            except ValueError:
+                continue  # torn; the history index names it
+            found[record.round_id] = record
     return found
 
 
@@ -122,5 +123,5 @@ def _preview(line: bytes) -> PreviewRecord | None:
 
 
 def _days(run: RunDir, kind: LogKind) -> list[Path]:
-    """The plain files of a log, oldest first: what is compressed is older than any round."""
-    return sorted(run.logs(kind).glob(run.log_glob(kind)))
+    """The plain files of a log, oldest first: what is packed is older than any round's answers."""
+    return sorted(path for glob in run.log_globs(kind) for path in run.logs(kind).glob(glob))

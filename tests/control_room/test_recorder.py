@@ -61,7 +61,7 @@ def status_of(run_dir: RunDir) -> dict[str, Any]:
 def metrics_of(run_dir: RunDir) -> tuple[list[MetricPoint], list[bytes]]:
     """The metric points of every day, and the lines that are none."""
     points, torn = [], []
-    for path in sorted(run_dir.logs("metrics").glob(run_dir.log_glob("metrics"))):
+    for path in sorted(run_dir.logs("metrics").glob("metrics_*.jsonl")):
         for line in path.read_bytes().split(b"\n"):
             if line:
                 try:

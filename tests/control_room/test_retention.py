@@ -103,16 +103,34 @@ def test_a_reader_sees_each_row_once_before_and_after(run: RunDir) -> None:
         assert preview_page(anew.cursor(), PreviewFilter(), limit=1, offset=0).total == 100
 
 
-@pytest.mark.parametrize("left", [b"", b"half of a gzip file", gzip.compress(b"another day")])
-def test_what_a_crash_left_is_finished(run: RunDir, left: bytes) -> None:
+@pytest.mark.parametrize("share", [0, 0.5, 1], ids=["nothing", "half of it", "all of it"])
+def test_what_a_crash_left_is_finished(run: RunDir, share: float) -> None:
     file = day_file(run, 10)
     content = file.read_bytes()
     packed = file.with_name(file.name + ".gz")
-    packed.write_bytes(left)
+    packed.write_bytes(gzip.compress(content[: int(share * len(content))], mtime=0))
     packed.with_name(packed.name + ".unfinished").write_bytes(b"rubbish")
     carry_out(Step("compress", file, TODAY - timedelta(days=10), len(content), "preview"))
     assert gzip.decompress(packed.read_bytes()) == content
-    assert sorted(path.name for path in file.parent.iterdir()) == [packed.name]
+    assert [path.name for path in file.parent.glob("*.gz")] == [packed.name]
+    assert not file.exists()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [b"half of a gzip file", gzip.compress(b"another\n", mtime=0)],
+    ids=["damaged", "whole"],
+)
+def test_an_archive_with_something_else_in_it_is_never_replaced(run: RunDir, other: bytes) -> None:
+    file = day_file(run, 10)
+    content = file.read_bytes()
+    archive = file.with_name(file.name + ".gz")
+    archive.write_bytes(other)
+    assert carry_out(plan(run, TODAY)[0]).problem is None
+    assert archive.read_bytes() == other
+    second = archive.with_name(archive.name.replace(".jsonl", ".part2.jsonl"))
+    assert gzip.decompress(second.read_bytes()) == content
+    assert not file.exists()
 
 
 def test_a_day_that_is_still_written_to_is_kept(run: RunDir) -> None:
@@ -262,14 +280,16 @@ class TestParquet:
         assert b"".join(parquet_day.pieces(packed)) == content
         assert plan(run, TODAY, form="parquet") == []
 
-    def test_two_forms_that_differ_are_both_left(self, run: RunDir) -> None:
+    def test_two_forms_that_differ_are_two_parts(self, run: RunDir) -> None:
         file = day_file(run, 10)
         packed = self.packed(run, file)
-        gzipped = file.with_name(f"{file.name}.gz")
-        gzipped.write_bytes(gzip.compress(b"another\n"))
-        (step,) = plan(run, TODAY, form="parquet")
-        assert "differ" in (carry_out(step).problem or "")
-        assert gzipped.exists() and packed.exists()
+        content = packed.read_bytes()
+        file.with_name(f"{file.name}.gz").write_bytes(gzip.compress(b"another\n", mtime=0))
+        self.packed(run, file)
+        second = packed.with_name(packed.name.replace(".jsonl", ".part2.jsonl"))
+        assert sorted(file.parent.iterdir()) == sorted([packed, second])
+        assert packed.read_bytes() == content
+        assert b"".join(parquet_day.pieces(second)) == b"another\n"
 
     def test_a_damaged_file_is_named_and_hides_no_other(self, run: RunDir) -> None:
         damaged = self.packed(run, day_file(run, 10))

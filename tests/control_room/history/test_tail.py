@@ -30,7 +30,7 @@ def log(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def tail(log: Path) -> LogTail:
-    return LogTail(log.parent, "day_????-??-??.jsonl")
+    return LogTail(log.parent, ("day_????-??-??.jsonl",))
 
 
 def test_a_directory_that_does_not_exist_has_no_lines(tail: LogTail) -> None:
@@ -121,7 +121,7 @@ def test_a_file_without_permission_is_named_until_it_can_be_read(tail: LogTail, 
 
 
 def test_a_line_that_is_too_long_is_rejected_and_the_next_is_read(log: Path) -> None:
-    tail = LogTail(log.parent, "*.jsonl", max_line_bytes=100, max_read_bytes=64)
+    tail = LogTail(log.parent, ("*.jsonl",), max_line_bytes=100, max_read_bytes=64)
     append(log, b"one\n" + b"x" * 1000)
     lines = texts(tail.read())
     for _ in range(40):
@@ -139,7 +139,7 @@ def test_a_line_that_is_too_long_is_rejected_and_the_next_is_read(log: Path) -> 
 
 
 def test_a_line_longer_than_one_read_is_read_whole(log: Path) -> None:
-    tail = LogTail(log.parent, "*.jsonl", max_read_bytes=64)
+    tail = LogTail(log.parent, ("*.jsonl",), max_read_bytes=64)
     append(log, b"x" * 1000 + b"\ntwo\n")
     lines = texts(tail.read())
     for _ in range(3):
@@ -148,7 +148,7 @@ def test_a_line_longer_than_one_read_is_read_whole(log: Path) -> None:
 
 
 def test_one_read_is_bounded_and_says_that_there_is_more(log: Path) -> None:
-    tail = LogTail(log.parent, "*.jsonl", max_read_bytes=100)
+    tail = LogTail(log.parent, ("*.jsonl",), max_read_bytes=100)
     append(log, b"0123456789\n" * 100)
     batch = tail.read()
     assert batch.more
@@ -163,7 +163,7 @@ def test_one_read_is_bounded_and_says_that_there_is_more(log: Path) -> None:
 def test_the_first_look_may_begin_near_the_end(log: Path, wanted: int) -> None:
     append(log, b"".join(b"a%d\n" % i for i in range(6)))
     append(log.with_name("day_2026-01-02.jsonl"), b"".join(b"b%d\n" % i for i in range(4)))
-    tail = LogTail(log.parent, "*.jsonl", last_lines=wanted)
+    tail = LogTail(log.parent, ("*.jsonl",), last_lines=wanted)
     every = [b"a%d" % i for i in range(6)] + [b"b%d" % i for i in range(4)]
     assert texts(tail.read()) == every[len(every) - min(wanted, 10) :]
     append(log.with_name("day_2026-01-02.jsonl"), b"new\n")
@@ -184,7 +184,7 @@ def test_however_a_stream_is_cut_into_appends_the_lines_are_the_same(
 ) -> None:
     log = tmp_path_factory.mktemp("cut") / "a.jsonl"
     stream = b"".join(line + b"\n" for line in lines) + tail_of
-    tail = LogTail(log.parent, "*.jsonl")
+    tail = LogTail(log.parent, ("*.jsonl",))
     seen: list[bytes] = []
     edges = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
     for start, end in pairwise(edges):

@@ -1,0 +1,281 @@
+"""Which files a kind's daily logs consist of: a day is one part, or several.
+
+A part is plain, gzipped or Parquet. A day that was packed and then written to again (by an import,
+by a clock that was wrong) has a second part, and so on. A part that stands in two files is what a
+pack that was interrupted left: it is read from the one that holds all of the other.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import date
+from functools import partial
+from itertools import combinations
+from pathlib import Path
+from typing import Literal
+
+from control_room.history.archive import PACKED, DamagedArchive, archive_pieces
+from control_room.rundir import LogKind, RunDir
+
+Relation = Literal["same", "holds", "is held", "other"]
+
+_FILE = re.compile(
+    r"(?P<stem>.+_(?P<day>\d{4}-\d{2}-\d{2}))(?:\.part(?P<number>[1-9]\d{0,5}))?\.jsonl"
+    r"(?P<suffix>\.gz|\.parquet)?",
+    re.ASCII,
+)
+_CHUNK_BYTES = 2**20
+# A directory's modification time may stand still for changes this close together.
+_MTIME_GRAIN_S = 2.0
+_LISTINGS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class DayPart:
+    """One part of a day. ``path`` is where it is read from; ``copies`` hold nothing besides.
+
+    ``name`` is that of its plain file, ``preview_history_2026-01-31.jsonl`` or
+    ``preview_history_2026-01-31.part2.jsonl``, also where it is packed or not yet called so.
+    """
+
+    name: str
+    path: Path
+    day: date
+    copies: tuple[Path, ...] = ()
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether it is read from an archive, to which nothing is appended."""
+        return self.path.suffix in PACKED
+
+    def lines(self) -> Iterator[bytes]:
+        """Each line with a newline, one that is still being written too, up to where it is damaged.
+
+        Raises ``OSError``, and ``MissingExtra`` for Parquet without pyarrow.
+        """
+        rest = b""
+        for piece in _readable(self.path):
+            *whole, rest = (rest + piece).split(b"\n")
+            yield from (line + b"\n" for line in whole)
+        if rest:
+            yield rest + b"\n"
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    path: Path
+    stem: str  # up to the day
+    number: int
+    day: date
+
+    @property
+    def name(self) -> str:
+        return _name(self.stem, self.number)
+
+
+class DayParts:
+    """Lists the parts of one kind's logs. What was compared is remembered. Not safe for threads."""
+
+    def __init__(self, run: RunDir, kind: LogKind) -> None:
+        self._directory = run.logs(kind)
+        self._files_of = partial(_files, run, kind)
+        self._compared: dict[tuple[Path, Path], _Compared] = {}
+        self._listed: tuple[DayPart, ...] = ()
+        self._listed_mtime_ns = -1
+        self._listed_at_ns = 0
+
+    def look(self) -> tuple[DayPart, ...]:
+        """All parts, in the order of their days and numbers. Raises ``OSError``."""
+        try:
+            mtime_ns = self._directory.stat().st_mtime_ns
+        except (FileNotFoundError, NotADirectoryError):
+            return ()
+        fresh = self._listed_at_ns - mtime_ns < _MTIME_GRAIN_S * 1e9
+        # Of two files of one part, an append may change which holds the other.
+        if mtime_ns != self._listed_mtime_ns or fresh or self._compared:
+            self._listed_at_ns = time.time_ns()
+            self._listed = self._list()
+            self._listed_mtime_ns = mtime_ns
+        return self._listed
+
+    def _list(self) -> tuple[DayPart, ...]:
+        for _ in range(_LISTINGS):
+            try:
+                return tuple(self._parts())
+            except FileNotFoundError:
+                continue  # packed or deleted since it was listed
+        return tuple(self._parts())
+
+    def _parts(self) -> Iterator[DayPart]:
+        days: dict[str, dict[int, list[_File]]] = defaultdict(lambda: defaultdict(list))
+        for file in self._files_of():
+            days[file.stem][file.number].append(file)
+        compared_before, self._compared = self._compared, {}
+        for stem in sorted(days):
+            yield from self._of_day(stem, days[stem], compared_before)
+
+    def _of_day(
+        self,
+        stem: str,
+        numbered: Mapping[int, list[_File]],
+        compared_before: Mapping[tuple[Path, Path], _Compared],
+    ) -> Iterator[DayPart]:
+        taken, more = set(numbered), []
+        for number in sorted(numbered):
+            # The oldest form keeps the name: what is plain beside an archive came later.
+            first, *others = self._distinct(numbered[number], compared_before)
+            yield replace(first, name=_name(stem, number))
+            more += others
+        for part in more:
+            number = next(n for n in range(2, len(taken) + 3) if n not in taken)
+            taken.add(number)
+            yield replace(part, name=_name(stem, number))
+
+    def _distinct(
+        self,
+        files: list[_File],
+        compared_before: Mapping[tuple[Path, Path], _Compared],
+    ) -> list[DayPart]:
+        """The files of one number as parts: those that another one holds are copies of it."""
+        # Where two are the same, the plain one counts: it may grow.
+        files = sorted(files, key=lambda file: ("", *PACKED).index(_suffix(file.path)))
+        held_by: dict[Path, Path] = {}
+        for a, b in combinations([file.path for file in files], 2):
+            relation = self._relation(a, b, compared_before)
+            if relation in ("same", "holds"):
+                held_by.setdefault(b, a)
+            elif relation == "is held":
+                held_by.setdefault(a, b)
+        parts = [
+            DayPart(
+                file.name,
+                file.path,
+                file.day,
+                tuple(path for path, holder in held_by.items() if holder == file.path),
+            )
+            for file in files
+            if file.path not in held_by
+        ]
+        return parts[::-1]
+
+    def _relation(
+        self,
+        a: Path,
+        b: Path,
+        compared_before: Mapping[tuple[Path, Path], _Compared],
+    ) -> Relation:
+        now = _Compared("other", _identity(a), _identity(b))
+        before = compared_before.get((a, b))
+        if before is None or not before.still_holds(now):
+            before = replace(now, relation=relation_of(a, b))
+        self._compared[a, b] = before
+        return before.relation
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """What was found of two files, and the inode, size and time of change that each had."""
+
+    relation: Relation
+    a: tuple[int, int, int]
+    b: tuple[int, int, int]
+
+    def still_holds(self, now: _Compared) -> bool:
+        """Whether the same would be found now. Appending cannot undo a difference."""
+        if (self.a, self.b) == (now.a, now.b):
+            return True
+        grown = self.a[0] == now.a[0] and self.a[1] <= now.a[1]
+        return grown and self.b == now.b and self.relation in ("holds", "same", "other")
+
+
+def relation_of(a: Path, b: Path) -> Relation:
+    """Whether the content of ``a`` holds all of that of ``b`` (is, or begins with it), or is held.
+
+    What a damaged archive holds nobody knows: it is another. Raises ``OSError``.
+    """
+    first, second = _pieces(a), _pieces(b)
+    left, right = b"", b""
+    try:
+        while True:
+            left = left or next(first, b"")
+            right = right or next(second, b"")
+            common = min(len(left), len(right))
+            if not common:
+                break
+            if left[:common] != right[:common]:
+                return "other"
+            left, right = left[common:], right[common:]
+        # The longer one is read to its end, as it must not turn out to be damaged there.
+        for rest in (first, second):
+            for _ in rest:
+                pass
+    except DamagedArchive:
+        return "other"
+    return "holds" if left else "is held" if right else "same"
+
+
+def day_parts(run: RunDir, kind: LogKind, days: Iterable[date] | None = None) -> list[DayPart]:
+    """The parts of these days, or of all. Raises ``OSError``."""
+    wanted = None if days is None else set(days)
+    return [part for part in DayParts(run, kind).look() if wanted is None or part.day in wanted]
+
+
+def day_files(run: RunDir, kind: LogKind) -> Iterator[tuple[Path, date]]:
+    """Every file of every part, and its day."""
+    for file in _files(run, kind):
+        yield file.path, file.day
+
+
+def part_file(path: Path, name: str) -> Path:
+    """Where ``path`` belongs when it is the part called ``name``: the same form of it."""
+    return path.with_name(name + _suffix(path))
+
+
+def _files(run: RunDir, kind: LogKind) -> Iterator[_File]:
+    for glob in run.log_globs(kind):
+        for suffix in ("", *PACKED):
+            yield from filter(None, map(_file, run.logs(kind).glob(glob + suffix)))
+
+
+def _file(path: Path) -> _File | None:
+    found = _FILE.fullmatch(path.name)
+    if found is None:
+        return None
+    try:
+        day = date.fromisoformat(found["day"])
+    except ValueError:
+        return None  # no day of the calendar: not one of ours
+    return _File(path, found["stem"], int(found["number"] or 1), day)
+
+
+def _name(stem: str, number: int) -> str:
+    return f"{stem}.jsonl" if number == 1 else f"{stem}.part{number}.jsonl"
+
+
+def _suffix(path: Path) -> str:
+    return path.suffix if path.suffix in PACKED else ""
+
+
+def _readable(path: Path) -> Iterator[bytes]:
+    """The content in pieces, up to where an archive is damaged."""
+    with suppress(DamagedArchive):
+        yield from _pieces(path)
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    """The content in pieces, none of them empty. Raises :class:`DamagedArchive`."""
+    if path.suffix in PACKED:
+        yield from filter(None, archive_pieces(path))
+    else:
+        with path.open("rb") as file:
+            yield from iter(partial(file.read, _CHUNK_BYTES), b"")
+
+
+def _identity(path: Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns

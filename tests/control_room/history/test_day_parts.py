@@ -1,0 +1,340 @@
+"""A day may consist of several parts: every line that was put down is read exactly once.
+
+Whatever is imported into a packed day, appended to it with a clock that is wrong, packed as gzip
+or as Parquet, and killed on the way.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gzip
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from control_room import Recorder, RunDir
+from control_room.daily_log import DailyLog
+from control_room.history import queries
+from control_room.history.day_parts import day_parts
+from control_room.history.filters import PreviewFilter
+from control_room.history.index import HistoryIndex
+from control_room.importing.reading import ImportedRecord, Reading
+from control_room.importing.target import Target
+from control_room.records import PreviewRecord, parse_line, to_json_line
+from control_room.retention import Form, carry_out, plan
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of forking with threads
+
+DAYS = (date(2026, 3, 1), date(2026, 3, 2))
+TODAY = date(2026, 3, 20)
+NUMBERS = count(1)
+
+
+def preview(step: int, day: date) -> PreviewRecord:
+    at = datetime.combine(day, time(12), UTC) + timedelta(milliseconds=step)
+    return PreviewRecord(ts=at, step=step, prompt=f"p{step}", golden="g", model_answer="a")
+
+
+def line(step: int, day: date) -> bytes:
+    return to_json_line(preview(step, day), run_id="run", now="")
+
+
+def append(run: RunDir, day: date, steps: list[int]) -> None:
+    """As a recorder whose clock is wrong does."""
+    log = DailyLog(lambda day: run.log_file("preview", day), fsync=False)
+    for step in steps:
+        log.append(line(step, day), day)
+    log.close()
+
+
+def imported(run: RunDir, day: date, steps: list[int], killed_at: int | None = None) -> None:
+    records: list[ImportedRecord] = [preview(step, day) for step in steps]
+    target = Target(run)
+    for number, record in enumerate(records):
+        if number == killed_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        target.add(Reading("test", [record], {}))
+    target.close()
+
+
+def retained(run: RunDir, form: Form) -> None:
+    for step in plan(run, TODAY, form=form):
+        carry_out(step)
+
+
+def steps_read(run: RunDir) -> list[int]:
+    found = []
+    for part in day_parts(run, "preview"):
+        for data in part.lines():
+            try:
+                found.append(parse_line(PreviewRecord, data).step)
+            except ValueError:
+                continue  # torn
+    return sorted(found)
+
+
+def steps_in(index: HistoryIndex) -> list[int]:
+    while index.refresh().more:
+        pass
+    return [s for (s,) in index.cursor().execute("SELECT step FROM previews ORDER BY 1").fetchall()]
+
+
+def in_a_process_killed_at(call: int, work: Callable[[], object]) -> None:
+    """Do it in a child that is killed before its n-th change of the disk, if it comes so far."""
+    child = os.fork()
+    if child == 0:
+        try:
+            calls = count()
+
+            def killing(function: Callable[..., Any]) -> Callable[..., Any]:
+                def wrapped(*arguments: Any, **named: Any) -> Any:
+                    if next(calls) == call:
+                        os.kill(os.getpid(), signal.SIGKILL)
+                    return function(*arguments, **named)
+
+                return wrapped
+
+            for name in ("replace", "rename", "unlink", "fsync"):
+                setattr(os, name, killing(getattr(os, name)))
+            fcntl.flock = killing(fcntl.flock)
+            work()
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+
+
+@dataclass
+class Story:
+    """What is done to a run's log, one thing after the other, and what must be there after each."""
+
+    run: RunDir
+    put_down: list[int] = field(default_factory=list)
+
+    def act(self, action: tuple[Any, ...]) -> None:
+        kind, *how = action
+        if kind == "retain":
+            form, killed_at = how
+            if killed_at is None:
+                retained(self.run, form)
+            else:
+                in_a_process_killed_at(killed_at, lambda: retained(self.run, form))
+            return
+        day = DAYS[how[0]]
+        if kind == "torn":
+            file = self.run.log_file("preview", day)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("ab") as log:
+                log.write(b'{"ts":"2026-03-01T1')
+            return
+        steps = [next(NUMBERS) for _ in range(how[1])]
+        self.put_down += steps
+        if kind == "append":
+            append(self.run, day, steps)
+            return
+        if how[2] is not None:
+            child = os.fork()
+            if child == 0:
+                try:
+                    imported(self.run, day, steps, how[2])
+                finally:
+                    os._exit(0)
+            os.waitpid(child, 0)
+        imported(self.run, day, steps)  # anew, as one does after a kill
+
+
+KILLED_AT = st.none() | st.integers(0, 30)
+ACTIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("append"), st.integers(0, 1), st.integers(1, 3)),
+        st.tuples(
+            st.just("import"), st.integers(0, 1), st.integers(1, 3), st.none() | st.integers(0, 2)
+        ),
+        st.tuples(st.just("retain"), st.sampled_from(["gzip", "parquet"]), KILLED_AT),
+        st.tuples(st.just("torn"), st.integers(0, 1)),
+    ),
+    min_size=2,
+    max_size=7,
+)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[RunDir]:
+    yield RunDir(tmp_path / "run")
+
+
+def a_new_run() -> RunDir:
+    return RunDir(Path(tempfile.mkdtemp(prefix="day-parts-")) / "run")
+
+
+@settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
+@given(ACTIONS)
+def test_every_line_put_down_is_read_exactly_once(actions: list[tuple[Any, ...]]) -> None:
+    story = Story(a_new_run())
+    try:
+        for action in actions:
+            story.act(action)
+            assert steps_read(story.run) == sorted(story.put_down), action
+    finally:
+        shutil.rmtree(story.run.path.parent)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(ACTIONS)
+def test_an_index_that_follows_has_every_line_once_and_so_has_a_new_one(
+    actions: list[tuple[Any, ...]],
+) -> None:
+    story = Story(a_new_run())
+    try:
+        with HistoryIndex(story.run) as index:
+            for action in actions:
+                story.act(action)
+                assert steps_in(index) == sorted(story.put_down), action
+        with HistoryIndex(story.run) as anew:
+            assert steps_in(anew) == sorted(story.put_down)
+    finally:
+        shutil.rmtree(story.run.path.parent)
+
+
+@pytest.mark.parametrize("form", ["gzip", "parquet"])
+class TestImportIntoAPackedDay:
+    """A day of 100 previews is packed, then one more is imported into it."""
+
+    @pytest.fixture
+    def steps(self, run: RunDir, form: Form) -> list[int]:
+        append(run, DAYS[0], list(range(100)))
+        retained(run, form)
+        imported(run, DAYS[0], [100])
+        return list(range(101))
+
+    def test_all_of_it_is_read(self, run: RunDir, steps: list[int]) -> None:
+        with HistoryIndex(run) as index:
+            assert steps_in(index) == steps
+
+    def test_the_next_packing_keeps_all_of_it(
+        self, run: RunDir, steps: list[int], form: Form
+    ) -> None:
+        retained(run, form)
+        assert not list(run.logs("preview").glob("*.jsonl"))
+        with HistoryIndex(run) as index:
+            assert steps_in(index) == steps
+
+    def test_an_index_on_disk_sees_it_before_and_after(
+        self, run: RunDir, steps: list[int], form: Form
+    ) -> None:
+        for _ in range(2):
+            with HistoryIndex(run, database=run.cache / "history.duckdb") as index:
+                assert steps_in(index) == steps
+            retained(run, form)
+        with HistoryIndex(run, database=run.cache / "history.duckdb") as index:
+            assert steps_in(index) == steps
+
+    def test_importing_what_is_packed_adds_nothing(self, run: RunDir, steps: list[int]) -> None:
+        imported(run, DAYS[0], steps)
+        assert steps_read(run) == steps
+
+    def test_each_preview_has_an_address_of_its_own(
+        self, run: RunDir, steps: list[int], form: Form
+    ) -> None:
+        def addresses() -> dict[str, int]:
+            with HistoryIndex(run) as index:
+                cursor = index.cursor()
+                steps_in(index)
+                rows = queries.preview_page(cursor, PreviewFilter(), limit=200, offset=0).rows
+                for row in rows:
+                    assert queries.preview_by_id(cursor, row.id) == row
+                return {row.id: row.step for row in rows}
+
+        before = addresses()
+        assert len(before) == 101
+        retained(run, form)
+        assert addresses() == before
+
+
+def test_lines_that_came_after_the_last_look_and_before_the_packing_are_read(run: RunDir) -> None:
+    with HistoryIndex(run, database=run.cache / "history.duckdb") as index:
+        append(run, DAYS[0], [1, 2])
+        assert steps_in(index) == [1, 2]
+    append(run, DAYS[0], [3])
+    retained(run, "gzip")
+    with HistoryIndex(run, database=run.cache / "history.duckdb") as index:
+        assert steps_in(index) == [1, 2, 3]
+
+
+def test_an_unpacked_copy_beside_the_archive_counts_once(run: RunDir) -> None:
+    """As ``gunzip --keep`` leaves it, also interrupted."""
+    append(run, DAYS[0], [1, 2, 3])
+    content = run.log_file("preview", DAYS[0]).read_bytes()
+    retained(run, "gzip")
+    for kept in (content, content[:-20], b""):
+        run.log_file("preview", DAYS[0]).write_bytes(kept)
+        assert steps_read(run) == [1, 2, 3]
+        with HistoryIndex(run) as index:
+            assert steps_in(index) == [1, 2, 3]
+
+
+def test_a_damaged_archive_is_never_replaced(run: RunDir) -> None:
+    append(run, DAYS[0], [1, 2, 3])
+    retained(run, "gzip")
+    (archive,) = run.logs("preview").iterdir()
+    damaged = b"\0" + archive.read_bytes()[1:]
+    archive.write_bytes(damaged)
+    append(run, DAYS[0], [4])
+    retained(run, "gzip")
+    assert archive.read_bytes() == damaged
+    assert steps_read(run) == [4]
+
+
+def test_two_parts_may_have_different_forms(run: RunDir) -> None:
+    append(run, DAYS[0], [1])
+    retained(run, "parquet")
+    append(run, DAYS[0], [2])
+    retained(run, "gzip")
+    append(run, DAYS[0], [3])
+    assert steps_read(run) == [1, 2, 3]
+    retained(run, "parquet")
+    assert sorted(path.name for path in run.logs("preview").iterdir()) == [
+        "preview_history_2026-03-01.jsonl.parquet",
+        "preview_history_2026-03-01.part2.jsonl.parquet",
+        "preview_history_2026-03-01.part3.jsonl.parquet",
+    ]
+    assert steps_read(run) == [1, 2, 3]
+
+
+def test_files_of_others_are_no_parts(run: RunDir) -> None:
+    directory = run.logs("preview")
+    directory.mkdir(parents=True)
+    for name in ("2026-13-45", "2026-03-01.rescored", "2026-03-01.part0", "2026-03-01.partial"):
+        (directory / f"preview_history_{name}.jsonl").write_bytes(line(1, DAYS[0]))
+        (directory / f"preview_history_{name}.jsonl.gz").write_bytes(gzip.compress(b"{}", mtime=0))
+    assert day_parts(run, "preview") == []
+
+
+class TestAFileThatIsOpen:
+    def test_a_day_that_a_process_may_still_write_to_is_left_alone(self, run: RunDir) -> None:
+        log = DailyLog(lambda day: run.log_file("preview", day), fsync=False)
+        log.append(line(1, DAYS[0]), DAYS[0])
+        (step,) = plan(run, TODAY)
+        assert "open to write" in (carry_out(step).problem or "")
+        log.append(line(2, DAYS[0]), DAYS[0])
+        log.close()
+        assert carry_out(step).problem is None
+        assert steps_read(run) == [1, 2]
+
+    def test_a_recorder_lets_go_of_a_day_that_is_over(self, run: RunDir) -> None:
+        now = [datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()]
+        with Recorder(run.path, clock=lambda: now[0]) as recorder:
+            recorder.note("once, in three weeks")
+            now[0] += 19 * 86_400
+            recorder.log_metrics(step=1, loss=1.0)
+            assert [carry_out(step).problem for step in plan(run, TODAY)] == [None]
