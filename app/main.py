@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.current import RUN, runs
+from app.waiting import history_errors_told
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "pages"
@@ -83,7 +84,9 @@ def main() -> None:
     st.html(STYLE)
     choose_run()
     files = sorted(PAGES.glob("[!_]*.py"), key=lambda path: (_place(path.stem), path.stem))
-    st.navigation([page(path) for path in files], position="top").run()
+    chosen = st.navigation([page(path) for path in files], position="top")
+    with history_errors_told():
+        chosen.run()
 
 
 def _place(name: str) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import streamlit as st
 
 from app.current import monitor
-from app.history import HistoryNotReady
+from app.history import HistoryFailed, HistoryNotReady
 from app.monitor import Monitor
 from control_room.history.queries import Cursor
 
@@ -34,3 +35,14 @@ def history_or_wait() -> Cursor | None:
     except HistoryNotReady:
         wait_for_history()
         return None
+
+
+@contextmanager
+def history_errors_told() -> Iterator[None]:
+    """Say on the page what the history has no answer to; wait for it while it is built again."""
+    try:
+        yield
+    except HistoryNotReady:
+        wait_for_history()
+    except HistoryFailed as reason:
+        st.error(str(reason), icon=":material/error:")

@@ -15,7 +15,7 @@ from app.charts import Chart, HeatmapLimits
 from app.current import monitor
 from app.filter_bar import filter_bar, length_query
 from app.preview_filter import to_query
-from app.waiting import history_or_wait
+from app.waiting import history_errors_told, history_or_wait
 from control_room.history import aggregates
 from control_room.history.aggregates import Rate, Statistics
 from control_room.history.filters import PreviewFilter
@@ -46,17 +46,18 @@ def main() -> None:
 
 def body(wanted: PreviewFilter) -> None:
     """The figures and charts of the previews that match."""
-    cursor = monitor().history.cursor()
-    statistics = aggregates.statistics(cursor, wanted)
-    with card("rates"):
-        rates(statistics)
-    with card("heatmap"):
-        heatmap(cursor, wanted)
-    with st.grid(2, min_column_width=420, gap="small"):
-        for name, title, draw, empty in CHARTS:
-            with card(name):
-                marks = notes(cursor) if name in OVER_STEPS else ()
-                chart_box(f"analytics-{name}", title, draw(cursor, wanted), empty, notes=marks)
+    with history_errors_told():
+        cursor = monitor().history.cursor()
+        statistics = aggregates.statistics(cursor, wanted)
+        with card("rates"):
+            rates(statistics)
+        with card("heatmap"):
+            heatmap(cursor, wanted)
+        with st.grid(2, min_column_width=420, gap="small"):
+            for name, title, draw, empty in CHARTS:
+                with card(name):
+                    marks = notes(cursor) if name in OVER_STEPS else ()
+                    chart_box(f"analytics-{name}", title, draw(cursor, wanted), empty, notes=marks)
 
 
 def card(name: str) -> Any:

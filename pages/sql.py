@@ -100,7 +100,7 @@ def answer(text: str) -> None:
     """The rows that answer the question, or why there are none."""
     if not text.strip():
         return
-    cursor = monitor().history.cursor()
+    cursor = monitor().history.cursor_for_questions()
     try:
         found = ask(cursor, text, timeout_s=settings.sql_timeout_s, max_rows=settings.sql_max_rows)
     except SqlRefused as reason:

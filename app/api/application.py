@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Final
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 
 from app.api.analytics import analytics_routes
@@ -15,6 +16,7 @@ from app.api.history import history_routes
 from app.api.operations import operations_routes
 from app.api.status import status_routes
 from app.api.system import system_routes
+from app.history import HistoryFailed, HistoryNotReady
 from app.monitor import Monitor
 
 # Everything else on the port belongs to the pages.
@@ -39,6 +41,8 @@ def create_api(monitor: Monitor) -> FastAPI:
         static_url="/api/docs-static",
         swagger_ui_oauth2_redirect_url="/api/docs-oauth2-redirect",
     )
+    api.add_exception_handler(HistoryNotReady, _history_error(503))
+    api.add_exception_handler(HistoryFailed, _history_error(500))
     check = _Parameters(api)
     router = APIRouter(dependencies=[Depends(check)])
     for add_routes in (
@@ -51,6 +55,14 @@ def create_api(monitor: Monitor) -> FastAPI:
         add_routes(router, monitor)
     api.include_router(router)
     return api
+
+
+def _history_error(status: int) -> Callable[[Request, Exception], JSONResponse]:
+    def answer(request: Request, error: Exception) -> JSONResponse:
+        headers = {"Retry-After": "1"} if status == 503 else None
+        return JSONResponse({"detail": str(error)}, status, headers=headers)
+
+    return answer
 
 
 def _refused(kind: str, name: str, message: str) -> RequestValidationError:

@@ -13,7 +13,6 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo
 
 from app.api.wire import packed_json
-from app.history import HistoryNotReady
 from app.monitor import Monitor
 from app.preview_filter import moment
 from app.views import Preview
@@ -179,11 +178,8 @@ def history_routes(router: APIRouter, monitor: Monitor) -> None:
 
 
 def ready_cursor(monitor: Monitor) -> Cursor:
-    """A cursor of the request's own; 503 says why there is none yet."""
-    try:
-        return monitor.history.cursor(wait_s=_OPENING_S)
-    except HistoryNotReady as reason:
-        raise HTTPException(503, str(reason), headers={"Retry-After": "1"}) from None
+    """A cursor of the request's own; why there is none yet becomes a 503."""
+    return monitor.history.cursor(wait_s=_OPENING_S)
 
 
 def logged(row: PreviewRow) -> LoggedPreview:

@@ -1,10 +1,15 @@
 """Opens the database of an index: shut to everything but its own tables, and trusted only whole.
 
-Nobody who asks it in SQL can read or write a file with it, load code or change its settings.
+Nobody who asks it in SQL can read or write a file with it, load code or change its settings. A
+database on disk is a cache: one that is damaged is never the end of it, but built again.
 """
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,72 +31,181 @@ class IndexInUse(RuntimeError):
     """Another process has the index open."""
 
 
-def open_database(path: Path | None, *, made_for: str, memory_limit_mb: int) -> Any:
-    """A connection to the tables at ``path``, or in memory; empty ones are made where needed.
+class Database:
+    """The tables at ``path``, or in memory; empty ones are made where needed.
 
-    ``made_for`` is what rows depend on besides the logs: an index made for something else, or by
-    another version, or a damaged one, is replaced. Raises :class:`IndexInUse`.
+    ``made_for`` is what rows depend on besides the logs: tables made for something else, or by
+    another version, are made anew. So are damaged ones, and ``damage`` says what was found. Raises
+    :class:`IndexInUse`, and ``OSError`` where the file cannot be.
     """
-    duckdb = extra("duckdb")
-    config: dict[str, str] = {
-        "memory_limit": f"{memory_limit_mb}MB",
-        "enable_external_access": "false",
-        "autoinstall_known_extensions": "false",
-        "autoload_known_extensions": "false",
-        "python_enable_replacements": "false",
-        "lock_configuration": "true",
-    }
-    made_for = f"{VERSION} {made_for}"
-    if path is None:
-        # In memory means in memory: no spilling into the working directory.
-        connection = duckdb.connect(":memory:", config={**config, "temp_directory": ""})
-    else:
+
+    def __init__(self, path: Path | None, *, made_for: str, memory_limit_mb: int) -> None:
+        self._duckdb = extra("duckdb")
+        self._path = path
+        self._made_for = f"{VERSION} {made_for}"
+        self.damage: str | None = None
+        self._config: dict[str, str] = {
+            "memory_limit": f"{memory_limit_mb}MB",
+            "enable_external_access": "false",
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "python_enable_replacements": "false",
+            "lock_configuration": "true",
+        }
+        if path is None:
+            # In memory means in memory: no spilling into the working directory.
+            config = {**self._config, "temp_directory": ""}
+            self.connection = self._duckdb.connect(":memory:", config=config)
+            self._make_tables()
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = _reopen(duckdb, path, config, made_for)
-        if connection is None:
-            discard_database(path)
-            connection = duckdb.connect(str(path), config=config)
-    if _made_for(duckdb, connection) is None:
-        connection.begin()
-        connection.execute(_FIXED_TABLES)
+        self._seal = _Seal(path)
+        try:
+            self._open(path)
+        except BaseException:
+            self._seal.release()
+            raise
+
+    def close(self) -> None:
+        """Close the connection; a database on disk is sealed, so that damage to it is noticed."""
+        if self._path is None:
+            self.connection.close()
+            return
+        written = False
+        with suppress(self._duckdb.Error):  # one that failed stays unsealed
+            self.connection.execute("CHECKPOINT")
+            written = True
+        self.connection.close()
+        if written:
+            self._seal.set()
+        self._seal.release()
+
+    def discard(self) -> None:
+        """Close the connection and remove what is on disk; it can be built again."""
+        self.connection.close()
+        if self._path is not None:
+            _remove(self._path)
+            self._seal.release()
+
+    def _open(self, path: Path) -> None:
+        try:
+            if self._seal.is_broken():
+                raise _Damaged("its content is not what was written")
+            self.connection = self._connect(path)
+            if self._found() in (None, self._made_for):
+                self._make_tables()
+                return
+            self.connection.close()
+        except (_Damaged, self._duckdb.Error) as error:
+            self.damage = str(error)
+        _remove(path)
+        self.connection = self._connect(path)
+        self._make_tables()
+
+    def _connect(self, path: Path) -> Any:
+        try:
+            return self._duckdb.connect(str(path), config=self._config)
+        except self._duckdb.IOException as error:
+            if "set lock" not in str(error):
+                raise
+        raise _in_use(path)
+
+    def _make_tables(self) -> None:
+        if self._found() is not None:
+            return
+        self.connection.begin()
+        self.connection.execute(_FIXED_TABLES)
         for table in TABLES.values():
-            connection.execute(table.create)
-        connection.execute("INSERT INTO about VALUES (?)", [made_for])
-        connection.commit()
-    return connection
+            self.connection.execute(table.create)
+        self.connection.execute("INSERT INTO about VALUES (?)", [self._made_for])
+        self.connection.commit()
+
+    def _found(self) -> str | None:
+        """What the tables were made for; None when there are none."""
+        names = self.connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+        if not names:
+            return None
+        rows = self.connection.execute("SELECT made_for FROM about").fetchall()
+        return str(rows[0][0]) if rows else ""
 
 
-def discard_database(path: Path) -> None:
-    """Remove what is kept at ``path``; nothing is lost, as it can be built again."""
+def is_damage(error: Exception) -> bool:
+    """Whether DuckDB tells of what it read from the disk, not of the question, time or room."""
+    duckdb = extra("duckdb")
+    of_the_question = (
+        duckdb.ProgrammingError,
+        duckdb.DataError,
+        duckdb.IntegrityError,
+        duckdb.NotSupportedError,
+        duckdb.PermissionException,
+        duckdb.InterruptException,
+        duckdb.OutOfMemoryException,
+        duckdb.ConnectionException,
+        duckdb.TransactionException,
+    )
+    if not isinstance(error, duckdb.Error) or isinstance(error, of_the_question):
+        return False
+    told = str(error).lower()
+    return not any(words in told for words in ("no space left", "could not write", "quota"))
+
+
+class _Damaged(Exception):
+    """The text says what is wrong with the file."""
+
+
+class _Seal:
+    """What a database's file was when it was closed, in a small file beside it.
+
+    DuckDB checks each block by itself: blocks that changed places pass, and what it makes of them
+    may be anything. The seal is also held locked while the database is open, as DuckDB's own lock
+    goes as soon as anybody in this process closes the file.
+    """
+
+    def __init__(self, database: Path) -> None:
+        self._database = database
+        path = database.with_name(f"{database.name}.seal")
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._file)
+            raise _in_use(database) from None
+        except OSError:
+            pass  # a file system without locks; DuckDB's own holds where there are some
+        self._told = os.pread(self._file, 100, 0)
+        os.ftruncate(self._file, 0)  # from here on the file changes
+
+    def is_broken(self) -> bool:
+        """Whether the file is another than was sealed; one that a kill left unsealed is not."""
+        return bool(self._told) and self._told != _digest(self._database)
+
+    def set(self) -> None:
+        """Note what the file is now."""
+        with suppress(OSError):  # a full disk: unsealed is no harm
+            os.pwrite(self._file, _digest(self._database), 0)
+
+    def release(self) -> None:
+        """Let others open the database."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+def _digest(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest().encode()
+    except FileNotFoundError:
+        return b"gone"
+
+
+def _remove(path: Path) -> None:
     for leftover in (path, path.with_name(f"{path.name}.wal")):
         leftover.unlink(missing_ok=True)
 
 
-def _reopen(duckdb: Any, path: Path, config: dict[str, str], made_for: str) -> Any:
-    """The database as it was left; None when it is to be built again."""
-    try:
-        connection = duckdb.connect(str(path), config=config)
-    except duckdb.IOException as error:
-        if "lock" not in str(error):
-            return None
-        raise IndexInUse(
-            f"{path} is open in another process: stop it, ask its API, "
-            "or build an index in memory (database=None)."
-        ) from None
-    except duckdb.Error:
-        return None
-    if _made_for(duckdb, connection) in (None, made_for):
-        return connection
-    connection.close()
-    return None
-
-
-def _made_for(duckdb: Any, connection: Any) -> str | None:
-    """What the tables were made for, None when there are none; "" when they cannot be read."""
-    try:
-        rows = connection.execute("SELECT made_for FROM about").fetchall()
-    except duckdb.CatalogException:
-        return None
-    except duckdb.Error:
-        return ""
-    return str(rows[0][0]) if rows else ""
+def _in_use(path: Path) -> IndexInUse:
+    return IndexInUse(
+        f"{path} is open in another process: stop it, ask its API, "
+        "or build an index in memory (database=None)."
+    )

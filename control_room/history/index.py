@@ -10,13 +10,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, groupby
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from control_room.history.archive import DamagedArchive, archive_blocks
-from control_room.history.database import IndexInUse, open_database
+from control_room.history.database import Database, IndexInUse, is_damage
 from control_room.history.day_parts import DayPart, DayParts
 from control_room.history.extra import MissingExtra, extra
 from control_room.history.patterns import PatternRules
@@ -36,7 +37,14 @@ _MAX_REFRESH_BYTES = 256 * 2**20
 
 
 class IndexFailed(RuntimeError):
-    """The database could not take in what the logs hold: a full disk, a damaged file, no memory."""
+    """The database could not take in what the logs hold: a full disk, a damaged file, no memory.
+
+    ``damaged``: what is kept on disk is no good, and is better discarded.
+    """
+
+    def __init__(self, message: str, *, damaged: bool = False) -> None:
+        super().__init__(message)
+        self.damaged = damaged
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +96,10 @@ class HistoryIndex:
 
     ``database`` is where the cache is kept, None holds it in memory. ``rules`` name the pattern
     of a record that has none of its own. Raises :class:`IndexInUse` when another process has the
-    database open, :class:`MissingExtra` without DuckDB or pyarrow. One thread refreshes; any
-    thread may ask through its own :meth:`cursor`.
+    database open, :class:`IndexFailed` when it cannot be made, :class:`MissingExtra` without DuckDB
+    or pyarrow. One thread refreshes; any
+    thread may ask through its own :meth:`cursor`. ``damage`` says why what was kept had to be
+    built again; None when it had not.
     """
 
     def __init__(
@@ -104,20 +114,30 @@ class HistoryIndex:
         self._duckdb = extra("duckdb")
         run_id = run.path.resolve().name
         rules = PatternRules() if rules is None else rules
-        self._connection = open_database(
-            database, made_for=f"{run_id!r} {rules.text}", memory_limit_mb=memory_limit_mb
-        )
-        self._writers = {
-            kind: TableWriter(self._connection, table, run_id, rules)
-            for kind, table in TABLES.items()
-        }
         self._tails: dict[LogKind, LogTail] = {}
         self._stored: dict[LogKind, dict[str, Position | None]] = {}  # None: from an archive
         self._parts = {kind: DayParts(run, kind) for kind in TABLES}
         self._parts_seen: dict[LogKind, tuple[DayPart, ...]] = {}
         self._names: dict[LogKind, dict[str, str]] = {}  # of parts, by those of their plain files
         self._damaged: dict[Path, _Damage] = {}
-        self._begin()
+        open_database = partial(
+            Database,
+            database,
+            made_for=f"{run_id!r} {rules.text}",
+            memory_limit_mb=memory_limit_mb,
+        )
+        try:
+            self._database = open_database()
+            self.damage = self._database.damage
+            try:
+                self._begin(run_id, rules)
+            except self._duckdb.Error as error:
+                self.damage = str(error)
+                self._database.discard()
+                self._database = open_database()
+                self._begin(run_id, rules)
+        except self._duckdb.Error as error:
+            raise IndexFailed(f"The history cannot be kept: {error}") from error
 
     def __enter__(self) -> Self:
         return self
@@ -137,7 +157,11 @@ class HistoryIndex:
 
     def close(self) -> None:
         """Close the database; cursors end with it."""
-        self._connection.close()
+        self._database.close()
+
+    def discard(self) -> None:
+        """Close the database, and remove what is kept of it on disk."""
+        self._database.discard()
 
     def refresh(self) -> Refresh:
         """Take in what the logs gained, lost or changed since the last look.
@@ -149,10 +173,20 @@ class HistoryIndex:
             for kind in TABLES:
                 total = total.plus(self._refresh(kind))
         except self._duckdb.Error as error:
-            raise IndexFailed(f"The history cannot be kept: {error}") from error
+            raise IndexFailed(
+                f"The history cannot be kept: {error}", damaged=is_damage(error)
+            ) from error
         return total
 
-    def _begin(self) -> None:
+    def _begin(self, run_id: str, rules: PatternRules) -> None:
+        self._connection = self._database.connection
+        self._writers = {
+            kind: TableWriter(self._connection, table, run_id, rules)
+            for kind, table in TABLES.items()
+        }
+        self._read_on()
+
+    def _read_on(self) -> None:
         """Read on from where the tables stand."""
         for kind, writer in self._writers.items():
             rows = self._connection.execute(
@@ -201,7 +235,7 @@ class HistoryIndex:
             # Nothing of this look is in the tables, so the next one starts from where they stand.
             with suppress(self._duckdb.Error):  # a database that failed cannot do this either
                 self._connection.rollback()
-                self._begin()
+                self._read_on()
             raise
 
     def _take_in(self, kind: LogKind, first: _Look, days: _Days) -> tuple[TailBatch, Refresh]:
