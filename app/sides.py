@@ -39,11 +39,7 @@ def options(kind: SideKind, cursor: Cursor, runs: Mapping[str, object]) -> list[
     if kind == "run":
         return list(runs)
     if kind == "checkpoint":
-        rows = cursor.execute(
-            "SELECT checkpoint_id FROM previews WHERE checkpoint_id IS NOT NULL "
-            "GROUP BY checkpoint_id ORDER BY min(step), checkpoint_id"
-        ).fetchall()
-        return [name for (name,) in rows]
+        return queries.checkpoints(cursor)
     return queries.choices(cursor, _COLUMNS[kind])
 
 

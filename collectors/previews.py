@@ -10,6 +10,7 @@ from control_room.history.recent import RecentPreviews, RecentSummary
 from control_room.history.tail import LogTail, Reject, TailBatch
 from control_room.records import PreviewRecord, parse_line
 from control_room.rundir import RunDir
+from control_room.step_limit import StepLimit, check_step
 
 # A margin over the newest 100 that are shown, for previews that were not scored and bad lines.
 _FIRST_LOOK_LINES = 500
@@ -41,6 +42,7 @@ class PreviewWatch:
             self._run.log_globs("preview"),
             last_lines=_FIRST_LOOK_LINES,
         )
+        self._step_limit = StepLimit(self._run)
         self._recent = RecentPreviews(self._rules)
         self._rejects: deque[Reject] = deque(maxlen=_REJECTS_KEPT)
         self._summary = self._recent.summary()
@@ -58,10 +60,12 @@ class PreviewWatch:
                 return PreviewsReading(self._summary, (*batch.problems, *self._told_rejects()))
 
     def _take(self, batch: TailBatch) -> None:
-        records = []
+        records, max_step = [], self._step_limit.look()
         for line in batch.lines:
             try:
-                records.append(parse_line(PreviewRecord, line.data))
+                record = parse_line(PreviewRecord, line.data)
+                check_step(record.step, max_step)
+                records.append(record)
             except ValueError as error:
                 self._rejects.append(Reject(line.file, line.number, str(error)))
         self._rejects.extend(batch.rejects)

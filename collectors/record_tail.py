@@ -7,6 +7,7 @@ from typing import Generic
 from control_room.history.tail import LogTail, Reject
 from control_room.records import AnyRecord, parse_line
 from control_room.rundir import LogKind, RunDir
+from control_room.step_limit import StepLimit, check_step
 
 
 class RecordTail(Generic[AnyRecord]):
@@ -18,17 +19,20 @@ class RecordTail(Generic[AnyRecord]):
         self._directory = run.logs(kind)
         self._record_class = record_class
         self._tail = LogTail(self._directory, run.log_globs(kind), last_lines=last_lines)
+        self._step_limit = StepLimit(run)
         self._reject_count = 0
         self._newest_reject: Reject | None = None
         self._problems: tuple[str, ...] = ()
 
     def read(self) -> tuple[list[AnyRecord], bool]:
         """The new records, and whether a file was replaced by another."""
-        batch = self._tail.read()
+        batch, max_step = self._tail.read(), self._step_limit.look()
         records, rejects = [], list(batch.rejects)
         for line in batch.lines:
             try:
-                records.append(parse_line(self._record_class, line.data))
+                record = parse_line(self._record_class, line.data)
+                check_step(getattr(record, "step", None), max_step)
+                records.append(record)
             except ValueError as error:
                 rejects.append(Reject(line.file, line.number, str(error)))
         self._reject_count += len(rejects)

@@ -12,6 +12,7 @@ from typing import Any, NoReturn, SupportsFloat
 from control_room.encoding import NON_FINITE, parse_timestamp
 
 _LARGEST_INT = 2**63 - 1  # what a reader's 64-bit column holds
+MAX_STEP = 10**12  # no training takes more; a larger number is a mistake, and no axis can show it
 _EXACT_TYPES: Mapping[str, type] = {"int": int, "float": float, "str": str, "bool": bool}
 _EXPECTED: Mapping[str, str] = {
     "int": "a whole number from 0",
@@ -90,6 +91,8 @@ class FieldRule:
 
     def _expected(self) -> str:
         expected = _EXPECTED[self.kind]
+        if self.kind == "int" and self.high != _LARGEST_INT:
+            return f"{expected} to {self.high:,}"
         if self.kind == "float" and self.high != math.inf:
             return f"{expected} from {self.low:g} to {self.high:g}"
         if self.kind == "float" and self.low != -math.inf:
@@ -129,7 +132,7 @@ def unknown_field(owner: str, name: str, known: Iterable[str]) -> NoReturn:
 def _range(kind: str, name: str) -> tuple[Any, Any]:
     """The least and the greatest value; for texts in the order of code points."""
     if kind == "int":
-        return 0, _LARGEST_INT
+        return 0, MAX_STEP if name == "step" else _LARGEST_INT
     if kind == "float":
         if name in _FRACTIONS:
             return 0.0, 1.0

@@ -155,7 +155,7 @@ def same_example(row: PreviewRow, cursor: queries.Cursor) -> None:
         )
         for other in oldest_first
     ]
-    turns = queries.turning_points(oldest_first)
+    turns = queries.turning_points(cursor, row)
     story = " · ".join(
         f"{'right' if right else 'wrong'} from step {step:,}" for step, right in turns
     )

@@ -24,7 +24,8 @@ WHERE exact_match IS NOT NULL AND example_id IS NOT NULL
 GROUP BY ALL HAVING asked >= 3
 ORDER BY em, asked DESC LIMIT 50""",
     "EM by checkpoint": """\
-SELECT checkpoint_id, min(step) AS step, avg(exact_match::INT) AS em, count(*) AS previews
+SELECT checkpoint_id, quantile_disc(step, 0.5) AS step, avg(exact_match::INT) AS em,
+       count(*) AS previews
 FROM previews WHERE exact_match IS NOT NULL
 GROUP BY checkpoint_id ORDER BY step""",
     "Right once, wrong now": """\

@@ -199,6 +199,7 @@ def agreement(cursor: Cursor, wanted: PreviewFilter) -> None:
         [
             {
                 "Example": each.example_id,
+                "Dataset": each.dataset_id,
                 "Step": each.step,
                 "Agreement": each.agreement,
                 "Entropy, nats": each.entropy_nats,

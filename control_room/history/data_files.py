@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from control_room.history.filters import PreviewFilter
-from control_room.history.greedy import COUNTED, KEY
+from control_room.history.greedy import CHECKPOINT_STEP, COUNTED, KEY
 from control_room.history.queries import Cursor
 
 
@@ -36,8 +36,8 @@ def file_effects(
     rows = cursor.execute(
         f"""
         WITH asked AS (
-            SELECT checkpoint_id, min(step) AS asked_step,
-                row_number() OVER (ORDER BY min(step), checkpoint_id) AS place
+            SELECT checkpoint_id, {CHECKPOINT_STEP} AS asked_step,
+                row_number() OVER (ORDER BY {CHECKPOINT_STEP}, checkpoint_id) AS place
             FROM previews WHERE {where} AND {COUNTED} AND checkpoint_id IS NOT NULL
             GROUP BY checkpoint_id ORDER BY place DESC LIMIT ?
         ), answers AS (

@@ -17,13 +17,14 @@ from control_room.history.extra import extra
 from control_room.history.schema import TABLES, VERSION
 
 _FIXED_TABLES = """
-CREATE TABLE about (made_for VARCHAR);
+CREATE TABLE about (made_for VARCHAR, total_steps BIGINT);
 CREATE TABLE files (
     kind VARCHAR, name VARCHAR, path VARCHAR, inode BIGINT, "offset" BIGINT, lines BIGINT,
     fingerprint BLOB, skipping BOOLEAN,
     PRIMARY KEY (kind, name)
 );
 CREATE TABLE rejects (kind VARCHAR, file VARCHAR, line BIGINT, reason VARCHAR);
+CREATE TABLE repeats (file VARCHAR, line BIGINT, first_file VARCHAR, first_line BIGINT);
 """
 
 
@@ -117,7 +118,7 @@ class Database:
         self.connection.execute(_FIXED_TABLES)
         for table in TABLES.values():
             self.connection.execute(table.create)
-        self.connection.execute("INSERT INTO about VALUES (?)", [self._made_for])
+        self.connection.execute("INSERT INTO about VALUES (?, 0)", [self._made_for])
         self.connection.commit()
 
     def _found(self) -> str | None:

@@ -10,10 +10,10 @@ from control_room.records import SAMPLES_POOL
 
 # Without an id the prompt is the example.
 KEY = "hash(dataset_id, coalesce(example_id, prompt))"
-COUNTED = (
-    "exact_match IS NOT NULL AND coalesce(sample_index, 0) = 0 "
-    f"AND source_pool IS DISTINCT FROM '{SAMPLES_POOL}'"
-)
+GREEDY = f"coalesce(sample_index, 0) = 0 AND source_pool IS DISTINCT FROM '{SAMPLES_POOL}'"
+COUNTED = f"exact_match IS NOT NULL AND {GREEDY}"
+# The step of a checkpoint is that of the middle one of its previews: a stray line moves nothing.
+CHECKPOINT_STEP = "quantile_disc(step, 0.5)"
 # The probability that the model gives its own answer: as it told, or as its tokens tell.
 CONFIDENCE = (
     "coalesce(confidence, CASE WHEN len(token_log_probs) > 0 "

@@ -25,6 +25,7 @@ from control_room.history.schema import TABLES
 from control_room.history.tail import LogTail, Position, Reject, TailBatch
 from control_room.history.writer import Part, TableWriter
 from control_room.rundir import LogKind, RunDir
+from control_room.step_limit import StepLimit
 
 if TYPE_CHECKING:
     import duckdb
@@ -120,6 +121,7 @@ class HistoryIndex:
         self._parts_seen: dict[LogKind, tuple[DayPart, ...]] = {}
         self._names: dict[LogKind, dict[str, str]] = {}  # of parts, by those of their plain files
         self._damaged: dict[Path, _Damage] = {}
+        self._forgot = False  # rows were taken out in this look
         open_database = partial(
             Database,
             database,
@@ -170,6 +172,7 @@ class HistoryIndex:
         """
         total = Refresh()
         try:
+            self._look_at_total_steps()
             for kind in TABLES:
                 total = total.plus(self._refresh(kind))
         except self._duckdb.Error as error:
@@ -184,7 +187,32 @@ class HistoryIndex:
             kind: TableWriter(self._connection, table, run_id, rules)
             for kind, table in TABLES.items()
         }
+        ((total_steps,),) = self._connection.execute("SELECT total_steps FROM about").fetchall()
+        self._step_limit = StepLimit(self._run, total_steps)
         self._read_on()
+
+    def _look_at_total_steps(self) -> None:
+        """What was implausible may no longer be: its files are read again."""
+        before = self._step_limit.total_steps
+        max_step = self._step_limit.look()
+        for writer in self._writers.values():
+            writer.max_step = max_step
+        if self._step_limit.total_steps == before:
+            return
+        with self._all_or_nothing():
+            total_steps = self._step_limit.total_steps
+            self._connection.execute("UPDATE about SET total_steps = ?", [total_steps])
+            for kind, writer in self._writers.items():
+                for name in writer.files_beyond(max_step):
+                    self._read_again(kind, name)
+
+    def _read_again(self, kind: LogKind, name: str) -> None:
+        """Take a part out, so that the next look reads it from its start."""
+        self._forget(kind, name)
+        for file, part in self._names[kind].items():
+            if part == name:
+                self._tails[kind].rewind(file)
+        self._parts_seen.pop(kind, None)
 
     def _read_on(self) -> None:
         """Read on from where the tables stand."""
@@ -223,7 +251,7 @@ class HistoryIndex:
             with self._all_or_nothing():
                 batch, result = self._take_in(kind, first, days)
         problems = (*batch.problems, *self._archive_problems(kind))
-        return Refresh(result.added, result.rejected, problems, batch.more)
+        return Refresh(result.added, result.rejected, problems, batch.more or result.more)
 
     @contextmanager
     def _all_or_nothing(self) -> Iterator[None]:
@@ -255,6 +283,11 @@ class HistoryIndex:
             result = result.plus(self._add_archive(kind, part))
         writer.put_in_order()
         self._keep_positions(kind)
+        if kind == "preview" and self._forgot:
+            for name in writer.files_of_lost_originals():
+                self._read_again(kind, name)
+                result = result.plus(Refresh(more=True))
+        self._forgot = False
         return seen[-1], result
 
     def _add(self, writer: TableWriter, parts: Iterable[Part]) -> Refresh:
@@ -341,6 +374,7 @@ class HistoryIndex:
         }
 
     def _forget(self, kind: LogKind, name: str) -> None:
+        self._forgot = True
         if name in self._stored[kind]:
             self._writers[kind].forget(name)
             del self._stored[kind][name]

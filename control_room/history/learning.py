@@ -148,14 +148,22 @@ def timelines(
 def learned_over_steps(
     cursor: Cursor, wanted: PreviewFilter, *, bins: int = 60
 ) -> list[tuple[int, int, int]]:
-    """(step, examples right by then, examples asked by then), each by its newest answer."""
+    """(step, examples right by then, examples asked by then), each by its newest answer.
+
+    Where a run was resumed from an earlier step, the answers of before to the steps that it then
+    took again are superseded.
+    """
     where, values = wanted.where()
     rows = cursor.execute(
         f"""
-        WITH answers AS (
-            SELECT step, seq, exact_match,
-                lag(exact_match) OVER (PARTITION BY {KEY} ORDER BY seq) AS before
+        WITH asked AS (
+            SELECT {KEY} AS key, step, seq, exact_match, max(seq) OVER (PARTITION BY {KEY}
+                ORDER BY step, seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS newer
             FROM previews WHERE {where} AND {COUNTED}
+        ), answers AS (
+            SELECT step, exact_match,
+                lag(exact_match) OVER (PARTITION BY key ORDER BY step, seq) AS before
+            FROM asked WHERE seq > coalesce(newer, 0)
         ), turns AS (
             SELECT step, sum(CASE WHEN exact_match AND before IS NOT TRUE THEN 1
                 WHEN before AND NOT exact_match THEN -1 ELSE 0 END) AS gained,

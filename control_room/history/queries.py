@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from control_room.history.filters import CHOICES, PreviewFilter
+from control_room.history.greedy import CHECKPOINT_STEP, COUNTED, GREEDY
 from control_room.history.schema import TABLES
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ PREVIEW_COLUMNS = (
 )
 # How a preview is named outside: its day, which part of it after the first, its line in that log.
 PREVIEW_ID = r"^\d{4}-\d{2}-\d{2}(\.part\d{1,6})?\.\d{1,15}$"
+
+_SAME_EXAMPLE = "example_id = ? AND dataset_id IS NOT DISTINCT FROM ?"
 
 # Rows of previews are counted in buckets of this many places in time (as a power of two), so that
 # the page at any offset is looked for in few of them.
@@ -192,23 +195,36 @@ def preview_by_id(cursor: Cursor, preview_id: str) -> PreviewRow | None:
 
 
 def same_example(cursor: Cursor, row: PreviewRow, *, limit: int) -> tuple[PreviewRow, ...]:
-    """The newest answers to the same example, newest first; none when it has no id."""
+    """The newest answers to the same example, newest first; none when it has no id.
+
+    Of several samples of a round only the first is among them.
+    """
     if row.example_id is None:
         return ()
-    wanted = PreviewFilter(example_id=row.example_id, dataset_id=row.dataset_id)
-    return preview_page(cursor, wanted, limit=limit, offset=0).rows
+    values = [row.example_id, row.dataset_id]
+    return _rows(cursor, f"{_SAME_EXAMPLE} AND {GREEDY}", values, (limit, 0))
 
 
-def turning_points(answers: Sequence[PreviewRow]) -> list[tuple[int, bool]]:
-    """The steps from which an example was right, or wrong: (step, right), the first one included.
+def turning_points(cursor: Cursor, row: PreviewRow) -> list[tuple[int, bool]]:
+    """The steps from which the row's example was right, or wrong: (step, right), the first too.
 
-    ``answers`` are those to one example, oldest first; those that were not scored are passed over.
+    Over all its answers that count, in the order they were given; none when it has no id.
     """
-    turns: list[tuple[int, bool]] = []
-    for answer in answers:
-        if answer.exact_match is not None and (not turns or turns[-1][1] != answer.exact_match):
-            turns.append((answer.step, answer.exact_match))
-    return turns
+    query = (
+        "SELECT step, exact_match FROM previews "
+        f"WHERE {_SAME_EXAMPLE} AND {COUNTED} "
+        "QUALIFY exact_match IS DISTINCT FROM lag(exact_match) OVER (ORDER BY seq) ORDER BY seq"
+    )
+    return cursor.execute(query, [row.example_id, row.dataset_id]).fetchall()
+
+
+def checkpoints(cursor: Cursor) -> list[str]:
+    """Every checkpoint that was asked, in the order of their steps."""
+    query = (
+        "SELECT checkpoint_id FROM previews WHERE checkpoint_id IS NOT NULL "
+        f"GROUP BY checkpoint_id ORDER BY {CHECKPOINT_STEP}, checkpoint_id"
+    )
+    return [name for (name,) in cursor.execute(query).fetchall()]
 
 
 def newest_throughput(cursor: Cursor, *, limit: int) -> list[ThroughputRow]:

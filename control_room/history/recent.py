@@ -9,6 +9,7 @@ from itertools import accumulate
 from typing import TypeVar
 
 from control_room.history.patterns import PatternRules
+from control_room.history.repeats import key_of
 from control_room.records import SAMPLES_POOL, PreviewRecord
 
 Name = TypeVar("Name")
@@ -57,7 +58,7 @@ class RecentPreviews:
         """Take in records that were read from the log; each carries its ``ts``."""
         in_order = True
         for record in records:
-            if record.source_pool == SAMPLES_POOL:
+            if record.source_pool == SAMPLES_POOL or self._holds(record):
                 continue
             last = self._records[-1] if self._records else None
             if last is not None and _time(record) < _time(last):
@@ -96,6 +97,12 @@ class RecentPreviews:
 
     def _pattern(self, record: PreviewRecord) -> str:
         return record.pattern or self._rules.pattern_of(record.dataset_id, record.prompt)
+
+    def _holds(self, record: PreviewRecord) -> bool:
+        """Whether it repeats one that is held; without an id it may be another sample."""
+        return record.example_id is not None and any(
+            held.ts == record.ts and key_of(held) == key_of(record) for held in self._records
+        )
 
     def _sort(self) -> None:
         self._records = deque(sorted(self._records, key=_time), maxlen=self._records.maxlen)

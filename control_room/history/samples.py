@@ -12,17 +12,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from control_room.history.filters import PreviewFilter
+from control_room.history.greedy import KEY
 from control_room.history.queries import Cursor
 from control_room.intervals import Z_95
 
 # Answers are the same when they differ in case and space alone.
 _ANSWER = "lower(trim(regexp_replace(model_answer, '\\s+', ' ', 'g')))"
 _SAMPLED = "exact_match IS NOT NULL AND example_id IS NOT NULL"
+# Of two datasets, the same id is not the same example, so examples are told apart by their KEY.
 # Only where somebody asked more than once: looking for it in every preview takes long.
 _ASKING = "coalesce(round_id, checkpoint_id, step::VARCHAR)"
 _ASKED_TWICE = (
-    f"({_ASKING}, example_id) IN "
-    f"(SELECT DISTINCT ({_ASKING}, example_id) FROM previews WHERE sample_index > 0)"
+    f"({_ASKING}, {KEY}) IN (SELECT DISTINCT ({_ASKING}, {KEY}) FROM previews "
+    "WHERE sample_index > 0)"
 )
 
 
@@ -31,6 +33,7 @@ class ExampleSamples:
     """The samples of one example at one checkpoint."""
 
     example_id: str
+    dataset_id: str | None
     checkpoint_id: str | None
     step: int
     count: int
@@ -81,7 +84,7 @@ def pass_at(
     counts = cursor.execute(
         "SELECT n, c, count(*) FROM ("
         "SELECT count(*) AS n, count(*) FILTER (exact_match) AS c FROM previews "
-        f"WHERE {where} AND {_SAMPLED} GROUP BY {_ASKING}, example_id) GROUP BY n, c",
+        f"WHERE {where} AND {_SAMPLED} GROUP BY {_ASKING}, {KEY}) GROUP BY n, c",
         values,
     ).fetchall()
     found = []
@@ -118,24 +121,26 @@ def example_samples(
     rows = cursor.execute(
         f"""
         WITH answers AS (
-            SELECT {_ASKING} AS asking, {_ANSWER} AS answer, example_id,
+            SELECT {_ASKING} AS asking, {_ANSWER} AS answer, {KEY} AS key,
+                any_value(example_id) AS example_id, any_value(dataset_id) AS dataset_id,
                 any_value(checkpoint_id) AS checkpoint_id, any_value(step) AS step,
                 count(*) AS times, count(*) FILTER (exact_match) AS correct
-            FROM previews WHERE {where} AND {_SAMPLED} GROUP BY asking, example_id, answer
+            FROM previews WHERE {where} AND {_SAMPLED} GROUP BY asking, key, answer
         ), shares AS (
-            SELECT *, times / sum(times) OVER (PARTITION BY asking, example_id) AS share
+            SELECT *, times / sum(times) OVER (PARTITION BY asking, key) AS share
             FROM answers
         )
-        SELECT example_id, any_value(checkpoint_id), any_value(step), sum(times)::BIGINT AS n,
+        SELECT any_value(example_id) AS example, any_value(dataset_id) AS dataset,
+            any_value(checkpoint_id), any_value(step), sum(times)::BIGINT AS n,
             sum(correct)::BIGINT, count(*), max(share) AS agreement,
             greatest(0.0, -sum(share * ln(share)))
-        FROM shares GROUP BY asking, example_id HAVING n >= ?
+        FROM shares GROUP BY asking, key HAVING n >= ?
         {
-            "QUALIFY row_number() OVER (PARTITION BY example_id ORDER BY any_value(step) DESC) = 1"
+            "QUALIFY row_number() OVER (PARTITION BY key ORDER BY any_value(step) DESC) = 1"
             if newest
             else ""
         }
-        ORDER BY agreement, n DESC, asking DESC, example_id LIMIT ?
+        ORDER BY agreement, n DESC, asking DESC, example, dataset LIMIT ?
         """,
         [*values, least, limit],
     ).fetchall()

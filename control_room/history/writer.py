@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from control_room.fields import MAX_STEP
 from control_room.history.columns import Columns, arrow_type
 from control_room.history.extra import extra
 from control_room.history.folding import fold_column
 from control_room.history.patterns import OTHER, PatternRules
+from control_room.history.repeats import FIND_REPEATS
 from control_room.history.schema import LONG_TEXTS, SEARCH_SEPARATOR, Table
 from control_room.history.tail import Block, Reject
+from control_room.step_limit import BEYOND, check_step
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,8 @@ class TableWriter:
         self._count = 0
         self._last: _Place | None = None
         self._disordered_from: datetime | None = None
+        self._added: tuple[datetime, datetime] | None = None  # the times of what is new
+        self.max_step = MAX_STEP
         self.measure()
 
     def measure(self) -> None:
@@ -65,6 +70,8 @@ class TableWriter:
         """The records and rejects of a block."""
         rows, rejects = self._columns.read(block)
         if rows is not None:
+            rows = self._plausible(rows, block, rejects)
+        if rows is not None:
             rows = rows.append_column("file", self._arrow.repeat(block.file.name, rows.num_rows))
             rows = self._filled(rows, "run_id", self._run_id)
             if self._table.kind == "preview":
@@ -75,13 +82,34 @@ class TableWriter:
     def add(self, parts: Iterable[Part]) -> tuple[int, int]:
         """Append the parts as they come; return how many rows and rejects there were."""
         before, rejects = self._count, list[Reject]()
+        self._added = None
         reader = self._arrow.RecordBatchReader.from_batches(
             self._schema, self._batches(parts, rejects)
         )
         self._take("incoming", reader, self._table.name)
         if rejects:
             self._add_rejects(rejects)
-        return self._count - before, len(rejects)
+        added = self._count - before
+        if self._added is not None and self._table.kind == "preview":
+            added -= self._take_out_repeats(*self._added)
+        return added, len(rejects)
+
+    def files_beyond(self, max_step: int) -> list[str]:
+        """Files with lines that were taken for implausible, and no longer are at ``max_step``."""
+        query = (
+            f"SELECT DISTINCT file FROM rejects WHERE kind = ? AND contains(reason, '{BEYOND}') "
+            "AND regexp_extract(replace(reason, ',', ''), 'step (\\d+)', 1)::BIGINT <= ?"
+        )
+        rows = self._connection.execute(query, [self._table.kind, max_step]).fetchall()
+        return [file for (file,) in rows]
+
+    def files_of_lost_originals(self) -> list[str]:
+        """Files whose rows were left out as repeats of rows that are there no more."""
+        rows = self._connection.execute(
+            f"SELECT DISTINCT file FROM repeats ANTI JOIN {self._table.name} AS kept "
+            "ON kept.file = first_file AND kept.line = first_line"
+        ).fetchall()
+        return [file for (file,) in rows]
 
     def forget(self, file: str) -> None:
         """Take out everything that came from a file."""
@@ -89,6 +117,8 @@ class TableWriter:
         self._connection.execute("DELETE FROM files WHERE kind = ? AND name = ?", values)
         self._connection.execute("DELETE FROM rejects WHERE kind = ? AND file = ?", values)
         name = self._table.name
+        if self._table.kind == "preview":
+            self._connection.execute("DELETE FROM repeats WHERE file = ?", [file])
         query = f"SELECT min(ts) FROM {name} WHERE file = ?"
         ((first,),) = self._connection.execute(query, [file]).fetchall()
         if first is not None:
@@ -127,10 +157,42 @@ class TableWriter:
         )
         if self._last is not None and first < self._last:
             self._disorder(first.ts)
+        earliest, latest = (first.ts, last.ts) if self._added is None else self._added
+        self._added = min(earliest, first.ts), max(latest, last.ts)
         seq = self._arrow.array(range(self._count + 1, self._count + count + 1))
         self._count += count
         self._last = last if self._last is None else max(self._last, last)
         return rows.append_column("seq", seq).select(self._schema.names)
+
+    def _take_out_repeats(self, first: datetime, last: datetime) -> int:
+        """Leave out rows that repeat another of the same time; return how many."""
+        found = self._connection.execute(FIND_REPEATS, {"first": first, "last": last}).fetchall()
+        if found:
+            ids, times = [row[0] for row in found], [row[1] for row in found]
+            self._connection.executemany(
+                "INSERT INTO repeats VALUES (?, ?, ?, ?)", [row[2:] for row in found]
+            )
+            query = f"DELETE FROM {self._table.name} WHERE rowid IN (SELECT unnest(?))"
+            self._connection.execute(query, [ids])
+            self._disorder(min(times))
+            self.put_in_order()
+            self.measure()
+        return len(found)
+
+    def _plausible(self, rows: Any, block: Block, rejects: list[Reject]) -> Any:
+        """The rows whose steps can be meant, None without any; the others become rejects."""
+        steps = rows.column("step")
+        largest = self._compute.max(steps).as_py()
+        if largest is None or largest <= self.max_step:
+            return rows
+        beyond = self._compute.fill_null(self._compute.greater(steps, self.max_step), False)
+        for row in rows.filter(beyond).select(["line", "step"]).to_pylist():
+            try:
+                check_step(row["step"], self.max_step)
+            except ValueError as error:
+                rejects.append(Reject(block.file, row["line"], str(error)))
+        rows = rows.filter(self._compute.invert(beyond))
+        return rows if rows.num_rows else None
 
     def _disorder(self, since: datetime) -> None:
         before = self._disordered_from

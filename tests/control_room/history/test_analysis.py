@@ -257,6 +257,32 @@ class TestLearning:
             (step, sum(history[step] == "1" for history in self.HISTORIES), 5) for step in range(5)
         ]
 
+    @settings(max_examples=25, deadline=None, suppress_health_check=FRESH_RUNS)
+    @given(
+        st.lists(
+            st.tuples(st.integers(0, 3), st.integers(0, 9), st.booleans()), min_size=1, max_size=40
+        )
+    )
+    def test_a_run_that_goes_back_counts_each_example_once(
+        self, tmp_path_factory: pytest.TempPathFactory, answers: list[tuple[int, int, bool]]
+    ) -> None:
+        """Whatever was answered at which step, in whatever order."""
+        run = Run(tmp_path_factory.mktemp("run"))
+        for number, (example, step, right) in enumerate(answers):
+            run.preview(f"e{example}", step, right, model_answer=f"{number}")
+        found = learned_over_steps(run.cursor(), ALL, bins=100)
+        run.close()
+
+        def newest_at(step: int) -> dict[int, bool]:
+            return {example: right for example, at, right in answers if at <= step}
+
+        told = {step: (sum(newest_at(step).values()), len(newest_at(step))) for step, _, _ in found}
+        assert {step: (correct, asked) for step, correct, asked in found} == told
+        assert found[-1][1:] == (
+            sum(newest_at(9).values()),
+            len({example for example, _, _ in answers}),
+        )
+
     def test_the_same_id_in_two_datasets_is_two_examples(self, run: Run) -> None:
         run.preview("a", 1, True, dataset_id="x")
         run.preview("a", 2, False, dataset_id="y")
@@ -329,6 +355,17 @@ def test_files_between_checkpoints_are_told_with_what_turned(run: Run) -> None:
     assert (first.common, first.fixed, first.broken) == (4, 1, 0)
     assert second.files == (("y.jsonl", 3), ("x.jsonl", 2))
     assert (second.fixed, second.broken) == (0, 2)
+
+
+def test_a_stray_line_of_a_checkpoint_changes_nothing_between_checkpoints(run: Run) -> None:
+    for step in range(1, 11):
+        run.recorder.log_metrics(step=step, loss=1.0, current_file="x.jsonl")
+    for step, answers in ((0, "0011"), (5, "0111"), (10, "0100")):
+        for example, right in zip("abcd", answers, strict=True):
+            run.preview(example, step, right == "1", checkpoint_id=f"c{step}", pattern="p")
+    before = file_effects(run.cursor(), ALL)
+    run.preview("e", 0, True, checkpoint_id="c10", pattern="p")
+    assert file_effects(run.cursor(), ALL) == before
 
 
 class TestSamples:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import isfinite
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -175,10 +177,67 @@ def test_a_series_of_what_is_no_metric_is_refused(cursor: Any) -> None:
         queries.metric_series(cursor, "loss; DROP TABLE metrics", points=10)
 
 
-def test_turning_points_tell_when_an_example_was_learned_and_lost(cursor: Any) -> None:
-    rows = preview_page(cursor, PreviewFilter(), limit=60, offset=0).rows[::-1]
-    turns = queries.turning_points(rows)
-    assert [right for _, right in turns] == [i % 2 == 0 for i in range(len(turns))] or (
-        [right for _, right in turns] == [i % 2 == 1 for i in range(len(turns))]
-    )
-    assert queries.turning_points(()) == []
+class TestTheLifeOfAnExample:
+    """Asked at 200 steps, eight samples each; right from 1,000, lost at 1,500, back at 1,900."""
+
+    @pytest.fixture
+    def cursor(self, tmp_path: Path) -> Iterator[Any]:
+        run = RunDir(tmp_path / "run")
+        with Recorder(run) as recorder:
+            for step in range(0, 2000, 10):
+                right = 1000 <= step < 1500 or step >= 1900
+                asked = {"step": step, "example_id": "e", "prompt": "p", "golden": "g"}
+                for sample_index in range(8):
+                    recorder.log_preview(
+                        **asked,
+                        sample_index=sample_index,
+                        model_answer=f"{sample_index}",
+                        exact_match=right if sample_index == 0 else not right,
+                    )
+                recorder.log_preview(
+                    **asked, dataset_id="other", model_answer="a", exact_match=step % 20 == 0
+                )
+                recorder.log_preview(
+                    **asked, source_pool="samples", model_answer="s", exact_match=step % 30 == 0
+                )
+        with HistoryIndex(run) as index:
+            index.refresh()
+            yield index.cursor()
+
+    @pytest.fixture
+    def row(self, cursor: Any) -> PreviewRow:
+        rows = preview_page(cursor, PreviewFilter(), limit=10, offset=0).rows
+        return next(row for row in rows if row.dataset_id is None and row.source_pool is None)
+
+    def test_it_is_told_from_its_first_answer_on(self, cursor: Any, row: PreviewRow) -> None:
+        turns = queries.turning_points(cursor, row)
+        assert turns == [(0, False), (1000, True), (1500, False), (1900, True)]
+
+    def test_its_newest_answers_are_one_a_step_and_of_its_dataset(
+        self, cursor: Any, row: PreviewRow
+    ) -> None:
+        others = queries.same_example(cursor, row, limit=50)
+        assert steps(others) == list(range(1990, 1490, -10))
+        assert {other.dataset_id for other in others} == {None}
+
+    def test_without_an_id_there_is_none(self, cursor: Any, row: PreviewRow) -> None:
+        nameless = replace(row, example_id=None)
+        assert queries.turning_points(cursor, nameless) == []
+        assert queries.same_example(cursor, nameless, limit=50) == ()
+
+
+def test_a_stray_line_moves_no_checkpoint(tmp_path: Path) -> None:
+    run = RunDir(tmp_path / "run")
+    with Recorder(run) as recorder:
+        told = [("c3", 0), ("c1", 100), ("c2", 200), ("c3", 300), ("c3", 300)]
+        for number, (checkpoint, step) in enumerate(told):
+            recorder.log_preview(
+                step=step,
+                checkpoint_id=checkpoint,
+                prompt="p",
+                golden="g",
+                model_answer=f"{number}",
+            )
+    with HistoryIndex(run) as index:
+        index.refresh()
+        assert queries.checkpoints(index.cursor()) == ["c1", "c2", "c3"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -109,6 +110,35 @@ def test_the_mean_is_over_examples_with_samples_enough(cursor: Any) -> None:
     assert found[2].value == pytest.approx(sum(rates) / 3)
     assert (found[1].examples, found[2].examples, found[4].examples) == (4, 3, 2)
     assert pass_at(cursor, PreviewFilter(regime="none"), [1]) == []
+
+
+def test_the_same_id_in_two_datasets_is_two_examples(tmp_path: Path) -> None:
+    run = RunDir(tmp_path / "run")
+    with Recorder(run) as recorder:
+        for example in range(20):
+            for dataset_id in ("easy", "hard"):
+                for sample_index in range(4):
+                    recorder.log_preview(
+                        step=1,
+                        round_id="samples:c1",
+                        dataset_id=dataset_id,
+                        example_id=f"e{example}",
+                        prompt="p",
+                        golden="g",
+                        model_answer=dataset_id,
+                        exact_match=dataset_id == "easy",
+                        sample_index=sample_index,
+                    )
+    with HistoryIndex(run) as index:
+        index.refresh()
+        (found,) = pass_at(index.cursor(), PreviewFilter(), [4], least=2)
+        assert (found.value, found.examples) == (0.5, 40)
+        samples = example_samples(index.cursor(), PreviewFilter(), limit=99)
+    assert len(samples) == 40
+    assert {(each.dataset_id, each.agreement, each.distinct) for each in samples} == {
+        ("easy", 1.0, 1),
+        ("hard", 1.0, 1),
+    }
 
 
 def test_agreement_and_entropy_of_each_example_the_least_agreed_first(cursor: Any) -> None:
