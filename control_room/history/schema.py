@@ -18,7 +18,7 @@ from control_room.records import (
 from control_room.rundir import LogKind
 
 # An index with another version is rebuilt from the logs.
-VERSION = 6
+VERSION = 7
 
 SEARCH_SEPARATOR = "\x1f"  # between the texts
 # Compressing long texts takes more time than everything else together, and searching them too.
@@ -90,6 +90,7 @@ TABLES: dict[LogKind, Table] = {
             "round_id": "VARCHAR",
             "requested_checkpoint_id": "VARCHAR",
             "error": "VARCHAR",
+            "example_loss": "DOUBLE",
         },
     ),
     "throughput": Table(
