@@ -1,6 +1,6 @@
-"""The inference log of the specification's trainer, ``status/logs/inference_*.log``: one answer a line.
+"""The inference log of the specification's trainer (``status/logs/inference_*.log``).
 
-One reading of a line, for who follows the file and for who imports it.
+One answer a line; one reading of a line, for who follows the file and for who imports it.
 """
 
 from __future__ import annotations
