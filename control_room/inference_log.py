@@ -11,6 +11,7 @@ from typing import Any
 
 from control_room.encoding import load_line, parse_timestamp
 from control_room.records import PreviewRecord, after_torn_line
+from control_room.scoring import judged_elsewhere
 
 INFERENCE_POOL = "inference log"  # the source pool of its previews
 
@@ -59,7 +60,7 @@ def inference_preview(told: Mapping[str, Any]) -> PreviewRecord:
     if not isinstance(told["ts"], str):
         raise ValueError(f"inference log: ts: expected a time as text, got {told['ts']!r}")
     file = told.get("current_file")
-    return PreviewRecord(
+    preview = PreviewRecord(
         ts=parse_timestamp(told["ts"]),
         step=told["step"],
         dataset_id=(PurePath(file).stem or None) if isinstance(file, str) else None,
@@ -70,6 +71,7 @@ def inference_preview(told: Mapping[str, Any]) -> PreviewRecord:
         exact_match=told.get("matches"),
         example_loss=told.get("loss") or None,
     )
+    return judged_elsewhere(preview)
 
 
 def left_out_of(told: Mapping[str, Any]) -> list[str]:

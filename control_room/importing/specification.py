@@ -17,6 +17,7 @@ from control_room.encoding import parse_timestamp
 from control_room.importing.reading import ImportedRecord, ImportOptions, ImportRefused, Reading
 from control_room.inference_log import inference_preview, left_out_of, load_inference_line
 from control_room.records import PreviewRecord
+from control_room.scoring import judged_elsewhere
 
 
 def read_json(path: Path, options: ImportOptions) -> Reading:
@@ -33,7 +34,7 @@ def read_json(path: Path, options: ImportOptions) -> Reading:
                 raise ImportRefused(f"{path} is no {format_.name}: it lacks {error}.") from None
             except (ValueError, TypeError, AttributeError) as error:
                 raise ImportRefused(f"{path} is no {format_.name}: {error}") from None
-            return Reading(format_.name, [*records], format_.left_out(data))
+            return Reading(format_.name, [*map(judged_elsewhere, records)], format_.left_out(data))
     known = " nor ".join(f"a {format_.name} ({format_.items})" for format_ in _FORMATS)
     raise ImportRefused(f"{path} is neither {known}.")
 
