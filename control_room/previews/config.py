@@ -103,7 +103,7 @@ class ExampleFile(_Section):
 
 
 class Round(_Section):
-    """One kind of round."""
+    """One kind of round; what the kinds have for a default of their own stands there."""
 
     examples: Count
     every: Annotated[int, Field(ge=0)] = 1  # checkpoints; 0: never
@@ -114,9 +114,27 @@ class Round(_Section):
     token_budget: Count | None = None  # prompt and answer tokens together
 
 
+class PreviewRound(Round):
+    """The round that each checkpoint gets."""
+
+    examples: Count = 32
+    failures: Annotated[int, Field(ge=0)] = 8
+    deadline_s: Seconds = 600.0
+
+
+class EvalRound(Round):
+    """The larger one that some checkpoints get, of the fixed set."""
+
+    examples: Count = 500
+    every: Annotated[int, Field(ge=0)] = 5
+    pools: tuple[Pool, ...] = ("fixed_eval",)
+
+
 class SamplesRound(Round):
     """Rounds that ask each example several times, to see how much the answers agree."""
 
+    examples: Count = 32
+    every: Annotated[int, Field(ge=0)] = 0
     samples: Annotated[int, Field(ge=2)] = 8
     temperature: Annotated[float, Field(gt=0)] = 0.8
 
@@ -155,9 +173,9 @@ class Config(_Section):
     server: Server
     examples: Annotated[tuple[ExampleFile, ...], Field(min_length=1)]
     decoding: Decoding = Decoding()
-    preview: Round = Round(examples=32, failures=8, deadline_s=600)
-    eval: Round = Round(examples=500, every=5, pools=("fixed_eval",))
-    samples: SamplesRound = SamplesRound(examples=32, every=0)
+    preview: PreviewRound = PreviewRound()
+    eval: EvalRound = EvalRound()
+    samples: SamplesRound = SamplesRound()
     scoring: tuple[Scoring, ...] = ()
     checkpoints: Checkpoints = Checkpoints()
     queue: Queue = Queue()
