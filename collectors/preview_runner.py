@@ -7,10 +7,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from collectors.jobs import JobQueue
 from collectors.training.json_file import JsonFile
 from control_room.rundir import RunDir
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,16 +150,14 @@ class _Told:
     wrong: list[str]
 
     def text(self, name: str) -> str | None:
-        value = self.values.get(name)
-        return value or None if isinstance(value, str) else self._not_told(name)
+        value = self._of(name, str)
+        return value or None if isinstance(value, str) else None
 
     def number(self, name: str) -> float | None:
-        number = _number(self.values.get(name))
-        return self._not_told(name) if number is None else number
+        return self._checked(name, _number(self.values.get(name)))
 
     def count(self, name: str) -> int | None:
-        count = _count(self.values.get(name))
-        return self._not_told(name) if count is None else count
+        return self._checked(name, _count(self.values.get(name)))
 
     def counts(self, name: str) -> Mapping[str, int]:
         inner = self.inner(name)
@@ -167,19 +168,21 @@ class _Told:
         return {key: count for key, count in found.items() if count is not None}
 
     def texts(self, name: str) -> tuple[str, ...]:
-        value = self.values.get(name)
-        if isinstance(value, list):
-            return tuple(map(str, value))
-        self._not_told(name)
-        return ()
+        value = self._of(name, list)
+        return tuple(map(str, value)) if isinstance(value, list) else ()
 
     def inner(self, name: str) -> _Told | None:
-        value = self.values.get(name)
-        return _Told(value, []) if isinstance(value, dict) else self._not_told(name)
+        value = self._of(name, dict)
+        return _Told(value, []) if isinstance(value, dict) else None
 
-    def _not_told(self, name: str) -> None:
-        if self.values.get(name) is not None:
+    def _of(self, name: str, kind: type) -> object:
+        value = self.values.get(name)
+        return self._checked(name, value if isinstance(value, kind) else None)
+
+    def _checked(self, name: str, found: T | None) -> T | None:
+        if found is None and self.values.get(name) is not None:
             self.wrong.append(name)
+        return found
 
 
 def _number(value: object) -> float | None:

@@ -246,7 +246,7 @@ class TestTrouble:
             assert ended.outcome == "failed"
             assert ended.errors == ended.answered == ended.examples
             assert "none of the" in str(ended.reason)
-            assert bench.previews()[-1].error in str(ended.reason)
+            assert str(bench.previews()[-1].error) in str(ended.reason)
         assert bench.evals() == []
 
     def test_an_answer_that_hit_the_token_limit_is_truncated(
