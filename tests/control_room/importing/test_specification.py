@@ -122,6 +122,15 @@ def test_a_preview_round_becomes_previews(run: RunDir, tmp_path: Path) -> None:
     assert row.generation_time_ms == pytest.approx(50977.3)
 
 
+def test_an_error_in_place_of_an_answer_is_not_a_wrong_answer(run: RunDir, tmp_path: Path) -> None:
+    failed = {"generated": "CUDA out of memory", "exact_match": False}
+    told = ROUND | {"results": [ROUND["results"][0] | failed]}
+    assert imported(run, put(tmp_path / "preview_step_066400.json", told)) == 0
+    (record,) = records(run)
+    assert (record.exact_match, record.failure_mode) == (None, "server_error")
+    assert "CUDA out of memory" in str(record.error)
+
+
 def test_importing_again_adds_nothing(run: RunDir, tmp_path: Path) -> None:
     source = put(tmp_path / "source" / "a.json", SNAPSHOT).parent
     assert imported(run, source) == imported(run, source) == 0
