@@ -16,11 +16,11 @@ RUNNER_SILENT_S = 30.0  # it writes its state every few seconds
 
 def runner_status(reading: RunnerReading | None, now: float) -> RunnerStatus | None:
     """The preview runner; None when there has been none in this run."""
-    if reading is None or reading.updated_at is None:
+    if reading is None or (reading.updated_at is None and reading.problem is None):
         return None
-    age_s = max(0.0, now - reading.updated_at)
+    age_s = None if reading.updated_at is None else max(0.0, now - reading.updated_at)
     return RunnerStatus(
-        running=age_s <= RUNNER_SILENT_S,
+        running=age_s is not None and age_s <= RUNNER_SILENT_S,
         age_s=age_s,
         hostname=reading.hostname,
         pending=dict(reading.pending or {}),
@@ -32,7 +32,7 @@ def runner_status(reading: RunnerReading | None, now: float) -> RunnerStatus | N
         last_error=reading.last_error,
         skipped=reading.skipped,
         failed=reading.failed,
-        problems=reading.problems,
+        problems=(*([] if reading.problem is None else [reading.problem]), *reading.problems),
     )
 
 

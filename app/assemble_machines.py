@@ -192,11 +192,12 @@ def _remote(
     if reading is None:
         return _Look(message=sample.error)
     age_s = None if reading.answered_at is None else max(0.0, now - reading.answered_at)
+    host_at = reading.host_at if isinstance(reading, ServerReading) else None
     return _Look(
         gpus=reading.gpus,
         gpu_age_s=age_s,
         host=reading.host,
-        host_age_s=age_s,
+        host_age_s=age_s if host_at is None else max(0.0, now - host_at),
         online=reading.state == "ok",
         message=None if reading.message is None else f"{way}: {reading.message}",
         last_seen_s=age_s,

@@ -335,7 +335,7 @@ class RunnerStatus(_View):
     """What the preview runner (`python -m control_room.previews`) is doing."""
 
     running: bool  # false when it has not been heard of for a while
-    age_s: Measured
+    age_s: Measured | None = None  # null: it has told nothing that can be read
     hostname: str | None = None
     pending: dict[str, int] = {}  # rounds that wait, by kind
     round: RoundStatus | None = None
@@ -346,7 +346,7 @@ class RunnerStatus(_View):
     last_error: str | None = None
     skipped: int | None = None
     failed: int | None = None
-    problems: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()  # those that it tells, after what is wrong with its file
 
 
 class PreviewStatus(_View):

@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
-from datetime import datetime
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
 
-from collectors.gpu_reading import GpuReading, GpusReading
 from collectors.host import HostReading
 from collectors.jobs import JobQueue
+from collectors.native_parts import count, dicts, read_gpus, read_host, text, took_ms
 from collectors.prometheus_text import ServerMetrics, parse_metrics
 from collectors.server_reading import ServerApi, ServerReading, ServerState
 
 _MAX_BYTES = 16 * 2**20
-_MB_PER_GB = 1024
-_GIB_PER_GB = 1e9 / 2**30  # the specification's server counts 10**9 bytes as one
+# That server sleeps for a second in its event loop to answer it, and answers nobody else meanwhile.
+_SYSTEM_EVERY_S = 60.0
 _MAX_JOBS = 1000  # asked for at once
 _USUAL_KINDS = ("preview", "eval", "data_gen")
 _KINDS = {"inference": "preview"}  # what the specification's server calls otherwise
@@ -36,6 +34,17 @@ class ServerError(Exception):
     def __init__(self, state: ServerState, message: str) -> None:
         super().__init__(message)
         self.state: ServerState = state
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _System:
+    """What ``/system`` told last, and when it was asked."""
+
+    host: HostReading | None = None
+    at: float | None = None  # epoch seconds
+    problem: str | None = None
+    asked_at: float | None = None  # by the watch's clock
+    key: str | None = None
 
 
 class ServerWatch:
@@ -63,6 +72,7 @@ class ServerWatch:
         self._client: httpx.Client | None = None
         self._before: tuple[float, float] | None = None  # when, and how many tokens by then
         self._answered_at: float | None = None
+        self._system = _System()
 
     def close(self) -> None:
         """Hang up. A later read connects again."""
@@ -107,16 +117,36 @@ class ServerWatch:
                 problems.append(str(error))
                 return None
 
-        return ServerReading(
+        reading = ServerReading(
             state="ok",
             api="native",
-            active_model=_text(health.get("active_model")),
-            gpus=part("/gpu", _gpus),
-            host=part("/system", lambda told: _host(told, self._name)),
-            power_profile=part("/settings/power_profile", lambda told: _text(told.get("current"))),
+            active_model=text(health.get("active_model")),
+            gpus=part("/gpu", read_gpus),
+            power_profile=part("/settings/power_profile", lambda told: text(told.get("current"))),
             jobs=part("/jobs/stats", self._jobs) or (),
-            problems=tuple(problems),
         )
+        self._look_at_system()
+        if self._system.problem is not None:
+            problems.append(self._system.problem)
+        return replace(
+            reading, host=self._system.host, host_at=self._system.at, problems=tuple(problems)
+        )
+
+    def _look_at_system(self) -> None:
+        """Ask ``/system`` if it is time to, or another key is set; else what it told stands."""
+        before, now, key = self._system, self._clock(), self._key()
+        age_s = None if before.asked_at is None else now - before.asked_at
+        if age_s is not None and age_s < _SYSTEM_EVERY_S and key == before.key:
+            return
+        self._system = replace(before, asked_at=now, key=key, problem=None)
+        try:
+            host = read_host(self._object("/system"), self._name)
+        except ServerError as error:
+            self._system = replace(self._system, problem=str(error))
+            if error.state == "timeout":
+                raise
+        else:
+            self._system = replace(self._system, host=host, at=time.time())
 
     def _jobs(self, stats: Mapping[str, Any]) -> tuple[JobQueue, ...]:
         """By kind, where the server lists its jobs; else as one queue."""
@@ -129,12 +159,12 @@ class ServerWatch:
                 ("failed", _MAX_JOBS),
                 ("done", 20),
             ):
-                for job in _dicts(self._object(f"/jobs?status={status}&limit={limit}"), "jobs"):
+                for job in dicts(self._object(f"/jobs?status={status}&limit={limit}"), "jobs"):
                     kind = _KINDS.get(str(job.get("type")), str(job.get("type")))
                     of_kind = counts.setdefault(kind, {})
                     of_kind[status] = of_kind.get(status, 0) + 1
-                    if status == "done" and (took_ms := _took_ms(job)) is not None:
-                        latest.setdefault(kind, took_ms)
+                    if status == "done" and (took := took_ms(job)) is not None:
+                        latest.setdefault(kind, took)
         except ServerError as error:
             if error.state == "timeout":
                 raise
@@ -142,7 +172,7 @@ class ServerWatch:
                 "all": {
                     name: value
                     for name in ("pending", "running", "failed")
-                    if (value := _count(stats.get(name))) is not None
+                    if (value := count(stats.get(name))) is not None
                 }
             }
         return tuple(
@@ -157,7 +187,7 @@ class ServerWatch:
         )
 
     def _openai(self) -> ServerReading:
-        models = [_text(each.get("id")) for each in _dicts(self._object("/v1/models"), "data")]
+        models = [text(each.get("id")) for each in dicts(self._object("/v1/models"), "data")]
         problems: tuple[str, ...] = ()
         metrics = ServerMetrics()
         try:
@@ -231,79 +261,3 @@ _KEY_TROUBLE = {
     True: "wants a key: set http.api_key_file or http.api_key_env of this machine",
     False: "does not take the key that is set: it may need one with more rights",
 }
-
-
-def _gpus(told: Mapping[str, Any]) -> GpusReading:
-    """``/gpu``: one GPU, memory in MiB."""
-    used_mb, total_mb = _number(told.get("memory_used_mb")), _number(told.get("memory_total_mb"))
-    gpu = GpuReading(
-        uuid=_text(told.get("uuid")) or "gpu-0",
-        index=0,
-        name=_text(told.get("name")) or "GPU",
-        temp_c=_number(told.get("temperature_gpu")),
-        util_pct=_number(told.get("utilization_gpu")),
-        vram_used_gb=None if used_mb is None else used_mb / _MB_PER_GB,
-        vram_total_gb=None if not total_mb else total_mb / _MB_PER_GB,
-        power_w=_number(told.get("power_draw_w")),
-        power_limit_w=_number(told.get("power_limit_w")) or None,
-        fan_pct=_number(told.get("fan_speed_pct")),
-    )
-    return GpusReading(state="ok", driver_version=_text(told.get("driver_version")), gpus=(gpu,))
-
-
-def _host(told: Mapping[str, Any], name: str) -> HostReading:
-    """``/system``: the CPUs' use as a fraction, memory and disks in units of 10**9 bytes."""
-    load = _number(told.get("cpu_load"))
-    disks = _dicts(told, "disk")
-    disk = next((each for each in disks if each.get("mount") == "/"), next(iter(disks), {}))
-
-    def gib(value: object) -> float | None:
-        number = _number(value)
-        return None if number is None else number * _GIB_PER_GB
-
-    return HostReading(
-        hostname=name,
-        cpu_count=None,
-        cpu_pct=None if load is None else 100 * load,
-        load_1m=None,
-        ram_used_gb=gib(told.get("ram_used_gb")),
-        ram_total_gb=gib(told.get("ram_total_gb")),
-        swap_used_gb=None,
-        swap_total_gb=None,
-        disk_path=Path(str(disk.get("mount", "/"))),
-        disk_used_gb=gib(disk.get("used_gb")),
-        disk_total_gb=gib(disk.get("total_gb")),
-        uptime_s=None,
-    )
-
-
-def _took_ms(job: Mapping[str, Any]) -> float | None:
-    try:
-        began, ended = (
-            datetime.fromisoformat(str(job[name])) for name in ("created_at", "completed_at")
-        )
-        took_ms = (ended - began).total_seconds() * 1000
-    except (KeyError, ValueError, TypeError):
-        return None
-    return took_ms if took_ms >= 0 else None
-
-
-def _dicts(told: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    found = told.get(name)
-    listed: Iterable[object] = found if isinstance(found, list) else ()
-    return [each for each in listed if isinstance(each, dict)]
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if abs(value) < 1e12 else None  # false for NaN as well
-
-
-def _count(value: object) -> int | None:
-    number = _number(value)
-    return None if number is None or number < 0 else int(number)

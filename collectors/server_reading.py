@@ -28,6 +28,7 @@ class ServerReading:
     kv_cache_pct: float | None = None
     gpus: GpusReading | None = None
     host: HostReading | None = None
+    host_at: float | None = None  # epoch seconds, where it was read before this look
     power_profile: str | None = None
     jobs: tuple[JobQueue, ...] = ()
     problems: tuple[str, ...] = ()

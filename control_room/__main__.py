@@ -152,7 +152,8 @@ def _score(source: Path, output: Path | None, scorers: Sequence[str]) -> int:
     )
     for (before, after), count in sorted(found.changed.items(), key=str):
         was = {None: "not scored", True: "right", False: "wrong"}[before]
-        print(f"  {count} that were {was} are {'right' if after else 'wrong'}")
+        now = {None: "errors of the server, and not scored", True: "right", False: "wrong"}[after]
+        print(f"  {count} that were {was} are {now}")
     if found.unscored:
         print(f"  {found.unscored} have no answer and stay unscored")
     if found.unreadable:

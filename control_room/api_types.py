@@ -442,7 +442,7 @@ class RunnerStatus(TypedDict):
     """What the preview runner (`python -m control_room.previews`) is doing."""
 
     running: bool
-    age_s: float
+    age_s: float | None
     hostname: str | None
     pending: dict[str, int]
     round: RoundStatus | None

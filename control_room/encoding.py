@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 encode_text = json.encoder.encode_basestring  # a string as JSON, the quickest way there is
 
@@ -63,6 +64,17 @@ def to_utf8(text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+def load_line(line: bytes) -> Any:
+    """The JSON of a line, its texts such that UTF-8 can hold them. Raises ``ValueError``."""
+    try:
+        values = json.loads(line.decode().removeprefix("\ufeff"))
+        if b"\\ud" in line or b"\\uD" in line:  # half a surrogate pair may be among them
+            values = json.loads(to_utf8(json.dumps(values, ensure_ascii=False)))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return values
 
 
 def iso_timestamp(ts: datetime) -> str:

@@ -5,7 +5,6 @@ A record checks itself: a bad field raises ``ValueError`` naming the class and t
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
-from control_room.encoding import encode_text, to_json, to_utf8
+from control_room.encoding import encode_text, load_line, to_json, to_utf8
 from control_room.fields import FieldRule, rules_of, unknown_field
 
 
@@ -103,6 +102,7 @@ class PreviewRecord(Record):
     round_id: str | None = None
     requested_checkpoint_id: str | None = None  # where another one answered than was asked for
     error: str | None = None  # why there is no answer; the preview is then not scored
+    example_loss: float | None = None  # of this example, as the training system reckons it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,10 +240,10 @@ def parse_line(record_class: type[AnyRecord], line: bytes) -> AnyRecord:
     Raises ``ValueError`` saying what is wrong with the line.
     """
     try:
-        values = _loads(line)
+        values = load_line(line)
     except ValueError as error:
         try:
-            values = _loads(after_torn_line(line))
+            values = load_line(after_torn_line(line))
         except ValueError:
             raise ValueError(f"{record_class.__name__}: not a line of JSON: {error}") from None
     if not isinstance(values, dict):
@@ -251,24 +251,13 @@ def parse_line(record_class: type[AnyRecord], line: bytes) -> AnyRecord:
     return record_class.from_mapping(values)
 
 
-def _loads(line: bytes) -> Any:
-    """The JSON of a line, its texts such that UTF-8 can hold them. Raises ``ValueError``."""
-    try:
-        values = json.loads(line.decode().removeprefix("\ufeff"))
-        if b"\\ud" in line or b"\\uD" in line:  # half a surrogate pair may be among them
-            values = json.loads(to_utf8(json.dumps(values, ensure_ascii=False)))
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
-    return values
-
-
-def after_torn_line(line: bytes) -> bytes:
+def after_torn_line(line: bytes, start: bytes = b'{"ts":"') -> bytes:
     """What follows a torn line that another writer's line was appended to; else the line itself.
 
-    A writer killed in the middle of a long line leaves one. The start of a record cannot stand
+    A writer killed in the middle of a long line leaves one. The ``start`` of a record cannot stand
     inside another: in a JSON string every quote is escaped.
     """
-    return line[max(0, line.rfind(b'{"ts":"')) :]
+    return line[max(0, line.rfind(start)) :]
 
 
 class _Column(NamedTuple):

@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from control_room.records import PreviewRecord, parse_line, to_json_line
@@ -25,7 +26,7 @@ class Rescored:
     unreadable: int = 0  # copied as they are
     right_before: int = 0
     right_after: int = 0
-    changed: Counter[tuple[bool | None, bool]] = field(default_factory=Counter)
+    changed: Counter[tuple[bool | None, bool | None]] = field(default_factory=Counter)
 
 
 def rescore(source: Path, target: Path, scorer_of: ScorerOf = lambda dataset: None) -> Rescored:
@@ -61,22 +62,16 @@ def _rescored(line: bytes, scorer_of: ScorerOf, found: Rescored) -> bytes:
         return line
     scorer = scorer_of(record.dataset_id)
     cut = record.finish_reason == "length" or record.failure_mode == "truncated"
-    new = (
-        score(record.golden, record.model_answer, record.regime, hit_token_limit=cut)
-        if scorer is None
-        else score_with(
-            scorer, record.golden, record.model_answer, record.regime, hit_token_limit=cut
-        )
+    new = (score if scorer is None else partial(score_with, scorer))(
+        record.golden,
+        record.model_answer,
+        record.regime,
+        hit_token_limit=cut,
+        server_failed=record.finish_reason == "error",
     )
     found.right_before += record.exact_match is True
-    found.right_after += new.exact_match
+    found.right_after += new.exact_match is True
     if record.exact_match != new.exact_match:
         found.changed[record.exact_match, new.exact_match] += 1
-    scored = replace(
-        record,
-        exact_match=new.exact_match,
-        normalized_match=new.normalized_match,
-        failure_mode=new.failure_mode,
-        contract_status=new.contract_status,
-    )
+    scored = replace(record, **new.fields())
     return to_json_line(scored, run_id=record.run_id or "", now="")

@@ -94,10 +94,20 @@ def score_with(
     regime: str | None = None,
     *,
     hit_token_limit: bool = False,
+    server_failed: bool = False,
     contracts: Contracts = DEFAULT_CONTRACTS,
 ) -> Score:
     """As :func:`~control_room.scoring.score`, with ``scorer`` to say what an exact match is."""
-    plain = score(golden, answer, regime, hit_token_limit=hit_token_limit, contracts=contracts)
+    plain = score(
+        golden,
+        answer,
+        regime,
+        hit_token_limit=hit_token_limit,
+        server_failed=server_failed,
+        contracts=contracts,
+    )
+    if plain.error is not None:
+        return plain
     right = scorer(
         strip_contract(regime, golden, contracts=contracts),
         strip_contract(regime, answer, contracts=contracts),

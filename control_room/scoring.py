@@ -9,10 +9,11 @@ import difflib
 import json
 import re
 import zlib
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from control_room.contracts import DEFAULT_CONTRACTS, Contracts
+from control_room.records import PreviewRecord
 
 FailureMode = Literal[
     "server_error",
@@ -38,6 +39,7 @@ _SERVER_ERROR = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_SHOWN = 300  # characters of such a text
 _FINAL_PUNCTUATION = ".,;:!?…。！？"
 
 # A near miss differs in at most this share of the longer text's characters.
@@ -58,12 +60,21 @@ _COMPRESSED_WINDOW = 16_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """How one answer did. ``failure_mode`` is None when it is exact and keeps its contract."""
+    """How one answer did. ``failure_mode`` is None when it is exact and keeps its contract.
 
-    exact_match: bool
-    normalized_match: bool
+    An error of the server in place of an answer is neither right nor wrong: the matches are None,
+    and ``error`` says what came instead.
+    """
+
+    exact_match: bool | None
+    normalized_match: bool | None
     failure_mode: FailureMode | None
     contract_status: dict[str, bool]
+    error: str | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """As fields of a ``PreviewRecord``."""
+        return {name: getattr(self, name) for name in self.__slots__}
 
 
 def score(
@@ -72,21 +83,46 @@ def score(
     regime: str | None = None,
     *,
     hit_token_limit: bool = False,
+    server_failed: bool = False,
     contracts: Contracts = DEFAULT_CONTRACTS,
 ) -> Score:
-    """Everything about one answer: the four scored fields of a ``PreviewRecord``.
+    """Everything about one answer: the scored fields of a ``PreviewRecord``.
 
     A regime without a contract has no checks. ``hit_token_limit`` says that the generation was
-    stopped there: the text alone cannot tell.
+    stopped there, ``server_failed`` that the server itself calls the text an error: the text alone
+    cannot tell the one, and need not tell the other.
     """
+    mode = (
+        "server_error"
+        if server_failed
+        else failure_mode(
+            golden, answer, regime, hit_token_limit=hit_token_limit, contracts=contracts
+        )
+    )
+    if mode == "server_error":
+        return Score(
+            exact_match=None,
+            normalized_match=None,
+            failure_mode=mode,
+            contract_status={},
+            error=f"the server answered with an error: {answer.strip()[:_SHOWN]}",
+        )
     return Score(
         exact_match=exact_match(golden, answer, regime, contracts=contracts),
         normalized_match=normalized_match(golden, answer, regime, contracts=contracts),
-        failure_mode=failure_mode(
-            golden, answer, regime, hit_token_limit=hit_token_limit, contracts=contracts
-        ),
+        failure_mode=mode,
         contract_status=contract_status(regime, answer, contracts=contracts),
     )
+
+
+def judged_elsewhere(record: PreviewRecord) -> PreviewRecord:
+    """The preview that another system judged; an error of the server is no answer, and not scored.
+
+    Other systems take it for a wrong one.
+    """
+    if record.exact_match or failure_mode(record.golden, record.model_answer) != "server_error":
+        return record
+    return replace(record, **score(record.golden, record.model_answer).fields())
 
 
 def contract_status(

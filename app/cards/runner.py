@@ -61,6 +61,8 @@ def html(runner: RunnerStatus) -> str:
 
 
 def _state(runner: RunnerStatus) -> str:
+    if runner.age_s is None:
+        return kit.chip("not known to run", "warning")
     if not runner.running:
         return kit.chip(f"not running, seen {kit.ago(runner.age_s)}", "warning")
     return kit.chip("asking" if runner.round is not None else "waiting for a checkpoint", "ok")

@@ -21,6 +21,8 @@ NO_FAILURE_MODE = "not classified"
 ANSWER_LENGTH_BIN_TOKENS = 25
 CE_BIN_NATS = 0.25
 CURVE_BINS = 20
+# An error of the server is not scored, and yet one way to fail.
+_FAILED = "(NOT exact_match OR (exact_match IS NULL AND failure_mode = 'server_error'))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,13 +168,16 @@ def em_over_steps(
 
 
 def failure_modes(cursor: Cursor, wanted: PreviewFilter, *, bins: int = 1) -> list[FailureShare]:
-    """The failures by mode, over at most ``bins`` equal stretches of steps; most frequent first."""
+    """The failures by mode, over at most ``bins`` equal stretches of steps; most frequent first.
+
+    Errors of the server are among them, though no rate counts them.
+    """
     where, values = wanted.where()
     query = (
-        f"{_stretches(where, 'NOT exact_match')} "
+        f"{_stretches(where, _FAILED)} "
         "SELECT coalesce(failure_mode, ?) AS mode, (step - start) // width AS bin, start, width, "
         "count(*) AS count, sum(count(*)) OVER (PARTITION BY bin)::BIGINT AS failures "
-        f"FROM previews, stretch WHERE {where} AND NOT exact_match "
+        f"FROM previews, stretch WHERE {where} AND {_FAILED} "
         "GROUP BY mode, bin, start, width ORDER BY bin, count DESC, mode"
     )
     rows = cursor.execute(query, [bins, *values, NO_FAILURE_MODE, *values]).fetchall()

@@ -90,6 +90,7 @@ TABLES: dict[LogKind, Table] = {
             "round_id": "VARCHAR",
             "requested_checkpoint_id": "VARCHAR",
             "error": "VARCHAR",
+            "example_loss": "DOUBLE",
         },
     ),
     "throughput": Table(

@@ -65,15 +65,12 @@ def _preview(
     prompt, answer = _text(row["prompt"]), _text(row["completion"])
     golden = "" if golden_column is None else _text(row[golden_column])
     example_id = hashlib.blake2b(prompt.encode(errors="replace"), digest_size=6).hexdigest()
-    right = normalized = failure_mode = None
-    if golden:
-        found = score(golden, answer, None)
-        right, normalized = found.exact_match, found.normalized_match
-        failure_mode = found.failure_mode
-    if right_when is not None:
+    scored = score(golden, answer).fields() if golden else {}
+    if right_when is not None and scored.get("error") is None:
         reward = row[right_when[0]]
         right = None if reward is None else float(reward) >= right_when[1]
-        failure_mode = failure_mode if right is False else None
+        mode = scored.get("failure_mode") if right is False else None
+        scored |= {"exact_match": right, "failure_mode": mode}
     sample = samples[example_id]
     samples[example_id] += 1
     return PreviewRecord(
@@ -84,9 +81,7 @@ def _preview(
         prompt=prompt,
         golden=golden,
         model_answer=answer,
-        exact_match=right,
-        normalized_match=normalized,
-        failure_mode=failure_mode,
+        **scored,
         sample_index=sample,
     )
 

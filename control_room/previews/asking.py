@@ -7,11 +7,11 @@ What would meet every example (no such model, a refused key) ends the round.
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Self
+from collections.abc import Callable, Mapping
+from pathlib import PurePosixPath
+from typing import Any, Self, TypeVar
+from urllib.parse import urlencode
 
 import httpx
 from tenacity import (
@@ -23,47 +23,28 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from control_room.previews.answers import (
+    Again,
+    NoReply,
+    Refused,
+    Reply,
+    RoundFailed,
+    ce_after,
+    checked,
+    reply_of,
+)
 from control_room.previews.checkpoints import Checkpoint
 from control_room.previews.config import Decoding, Server
 from control_room.previews.examples import Example
 
-_MAX_BYTES = 64 * 2**20
 _FIRST_PAUSE_S = 0.25
 _AWAY_PAUSE_S = 1.0
 _POLL_S = 0.5
+_HEALTH_S = 30.0
+_SOURCE = "control-room"  # who registers a checkpoint, where a server wants to know
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """An answer and what the server told of it; None: it did not."""
-
-    text: str
-    time_ms: float  # of the attempt that brought it
-    finish_reason: str | None = None
-    prompt_tokens: int | None = None
-    model_tokens: int | None = None
-    log_probs: tuple[float, ...] | None = None
-    model: str | None = None
-
-
-class NoReply(Exception):
-    """This example got no answer. The text says why."""
-
-
-class RoundFailed(Exception):
-    """No example would get an answer. The text says why, and what to do."""
-
-
-class _Again(Exception):
-    """Worth another attempt. ``pause_s`` is what the server asked for."""
-
-    def __init__(self, reason: str, pause_s: float | None = None) -> None:
-        super().__init__(reason)
-        self.pause_s = pause_s
-
-
-class _Refused(Exception):
-    """The request is not to the server's liking: the same again would not be either."""
+Told = TypeVar("Told")
+Read = Callable[[Any, float], Told]  # of an answer's JSON and its time in ms
 
 
 class Asker:
@@ -79,9 +60,8 @@ class Asker:
             max_connections=server.concurrency + 1,
             max_keepalive_connections=server.concurrency + 1,
         )
-        self._client = httpx.AsyncClient(
-            timeout=httpx.Timeout(server.timeout_s, pool=None), limits=limits, trust_env=False
-        )
+        self._client = httpx.AsyncClient(limits=limits, trust_env=False)
+        self._loaded_as: str | None = None  # what the server calls what it has loaded
         self._wait = wait_random_exponential(_FIRST_PAUSE_S, max=server.longest_pause_s)
 
     async def __aenter__(self) -> Self:
@@ -96,31 +76,57 @@ class Asker:
         return httpx.URL(self._url).netloc.decode()
 
     async def load(self, checkpoint: Checkpoint) -> str | None:
-        """Have the server load the checkpoint, where it can; which model it says is active.
+        """Have the server load the checkpoint, where it can.
 
-        Raises :class:`RoundFailed` when it refuses.
+        Which model its health says is active; None where an answer itself tells. Raises
+        :class:`RoundFailed` when it refuses.
         """
-        if self._server.load == "none":
-            return None
-        body = {"id": checkpoint.name} if self._server.load == "set_active" else {}
+        name, path = checkpoint.name, self._server.path_of(checkpoint)
         try:
-            await self._waiting_for_it(f"/models/{self._server.load}", body)
-        except (_Again, _Refused, NoReply) as error:
-            raise RoundFailed(f"the server does not load {checkpoint.name}: {error}") from None
-        return await self._active_model(checkpoint.name)
+            match self._server.load:
+                case "none":
+                    return None
+                case "set_active":
+                    await self._order("/models/set_active", {"id": name})
+                case "reload":
+                    told = await self._order("/models/reload", {"model_path": path})
+                    self._loaded_as = _model_id(told)
+                case "pool":
+                    self._loaded_as = await self._into_the_pool(name, path)
+        except (Again, Refused, NoReply, RoundFailed) as error:
+            place = "" if path is None else f" from {path} (server.model_path)"
+            raise RoundFailed(f"the server does not load {name}{place}: {error}") from None
+        return None if self._loaded_as is not None else await self._active_model(name)
+
+    async def _into_the_pool(self, name: str, path: str | None) -> str:
+        where = {} if path is None else {"path": path}
+        try:
+            await self._order("/models/register", {"id": name, "source": _SOURCE, **where})
+        except Refused as error:
+            if "already" not in str(error):
+                raise
+        query = {"model_id": name, **where}
+        told = await self._order(f"/models/pool/load?{urlencode(query)}", query)
+        return _model_id(told) or name
+
+    def names_of(self, checkpoint: Checkpoint) -> tuple[str, ...]:
+        """What the server may call the checkpoint."""
+        path = self._server.path_of(checkpoint)
+        return (checkpoint.name,) if path is None else (checkpoint.name, PurePosixPath(path).name)
 
     async def ask(self, example: Example, checkpoint: Checkpoint, sample_index: int) -> Reply:
         """One answer. Raises :class:`NoReply` for this example, :class:`RoundFailed` for all."""
         while True:
             body = self._body(example, checkpoint, sample_index)
             try:
-                told, time_ms = await self._waiting_for_it(self._path, body)
-                return _reply(told, time_ms)
-            except _Refused as error:
+                return await self._waiting_for_it(self._path, body, reply_of)
+            except Refused as error:
                 if not self._log_probs:
                     raise NoReply(str(error)) from None
                 self._log_probs = False  # perhaps that is what it cannot
-            except _Again as error:
+            except Again as error:
+                if error.reply is not None:
+                    return error.reply
                 raise NoReply(str(error)) from None
 
     async def golden_ce(self, example: Example, checkpoint: Checkpoint) -> float | None:
@@ -136,21 +142,22 @@ class Asker:
             "logprobs": 1,
         }
         try:
-            told, _ = await self._waiting_for_it(self._path, body)
-        except _Refused:
+            told = await self._waiting_for_it(self._path, body, _as_it_is)
+        except Refused:
             self._echo = False
             return None
-        except _Again:
+        except Again:
             return None
-        return _ce_after(told, len(example.prompt))
+        return ce_after(told, len(example.prompt))
 
     @property
     def _path(self) -> str:
         return "/v1/chat/completions" if self._server.api == "chat" else "/v1/completions"
 
     def _model(self, checkpoint: Checkpoint) -> str:
-        told = self._server.model.replace("{checkpoint}", checkpoint.name)
-        return told.replace("{step}", str(checkpoint.step))
+        if self._loaded_as is not None and not self._server.names_a_model:
+            return self._loaded_as
+        return checkpoint.filled_into(self._server.model)
 
     def _body(
         self, example: Example, checkpoint: Checkpoint, sample_index: int
@@ -173,8 +180,21 @@ class Asker:
             body["logprobs"] = True if chat else 1
         return body
 
-    async def _waiting_for_it(self, path: str, body: Mapping[str, Any]) -> tuple[Any, float]:
-        """The answer and its time in ms. A server that is away is waited for, until cancelled."""
+    async def _order(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Have the server do something that takes its time."""
+        return await self._waiting_for_it(
+            path, body, _as_it_is, timeout_s=self._server.load_timeout_s
+        )
+
+    async def _waiting_for_it(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        read: Read[Told],
+        *,
+        timeout_s: float | None = None,
+    ) -> Told:
+        """What is read from the answer. A server that is away is waited for, until cancelled."""
         async for waiting in AsyncRetrying(
             retry=retry_if_exception_type(httpx.ConnectError),
             wait=wait_random_exponential(_AWAY_PAUSE_S, max=self._server.longest_pause_s),
@@ -182,26 +202,32 @@ class Asker:
             reraise=True,
         ):
             with waiting:
-                return await self._with_attempts(path, body)
+                return await self._with_attempts(
+                    path, body, read, self._server.timeout_s if timeout_s is None else timeout_s
+                )
         raise AssertionError("tenacity either returns or raises")
 
-    async def _with_attempts(self, path: str, body: Mapping[str, Any]) -> tuple[Any, float]:
+    async def _with_attempts(
+        self, path: str, body: Mapping[str, Any], read: Read[Told], timeout_s: float
+    ) -> Told:
         async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(_Again),
+            retry=retry_if_exception_type(Again),
             wait=self._pause,
             stop=stop_after_attempt(self._server.attempts),
             reraise=True,
         ):
             with attempt:
-                return await self._post(path, body)
+                return read(*await self._post(path, body, timeout_s))
         raise AssertionError("tenacity either returns or raises")
 
     def _pause(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome is not None else None
-        asked_s = error.pause_s if isinstance(error, _Again) else None
+        asked_s = error.pause_s if isinstance(error, Again) else None
         return self._wait(state) if asked_s is None else min(asked_s, self._server.longest_pause_s)
 
-    async def _post(self, path: str, body: Mapping[str, Any]) -> tuple[Any, float]:
+    async def _post(
+        self, path: str, body: Mapping[str, Any], timeout_s: float
+    ) -> tuple[Any, float]:
         headers = {}
         try:
             key = self._server.key()
@@ -211,16 +237,21 @@ class Asker:
             headers = {"Authorization": f"Bearer {key}", "X-API-Key": key}
         began = time.monotonic()
         try:
-            async with asyncio.timeout(self._server.timeout_s):
-                told = await self._client.post(f"{self._url}{path}", json=body, headers=headers)
+            async with asyncio.timeout(timeout_s):
+                told = await self._client.post(
+                    f"{self._url}{path}",
+                    json=body,
+                    headers=headers,
+                    timeout=httpx.Timeout(timeout_s, pool=None),
+                )
         except httpx.ConnectError:
             raise
         except (TimeoutError, httpx.TimeoutException):
-            raise _Again(f"no answer within {self._server.timeout_s:g} s") from None
+            raise Again(f"no answer within {timeout_s:g} s") from None
         except httpx.HTTPError as error:
-            raise _Again(f"the connection broke: {error or type(error).__name__}") from None
+            raise Again(f"the connection broke: {error or type(error).__name__}") from None
         time_ms = 1000 * (time.monotonic() - began)
-        return _checked(told), time_ms
+        return checked(told), time_ms
 
     async def _active_model(self, wanted: str) -> str | None:
         """What is active, once that is ``wanted`` or the time for loading is over."""
@@ -228,7 +259,7 @@ class Asker:
         active = None
         while time.monotonic() < until:
             try:
-                told = (await self._client.get(f"{self._url}/health")).json()
+                told = (await self._client.get(f"{self._url}/health", timeout=_HEALTH_S)).json()
                 active = told.get("active_model") if isinstance(told, dict) else None
             except (httpx.HTTPError, ValueError):
                 active = None  # busy loading
@@ -238,80 +269,10 @@ class Asker:
         return active if isinstance(active, str) else None
 
 
-def _checked(answer: httpx.Response) -> Any:
-    """The JSON of a good answer; for others what they mean."""
-    status, told = answer.status_code, answer.text[:300]
-    if status in (401, 403):
-        raise RoundFailed(f"the server refuses the key ({status}); set server.api_key_file")
-    if status == 404:
-        raise RoundFailed(f"the server has no such model or address (404): {told}")
-    if status == 429 or status >= 500:
-        raise _Again(f"HTTP {status}: {told}", _retry_after(answer))
-    if status >= 400:
-        raise _Refused(f"HTTP {status}: {told}")
-    try:
-        return json.loads(answer.content)
-    except (ValueError, RecursionError):
-        kind = answer.headers.get("content-type", "no content type")
-        raise _Again(f"the answer is no JSON ({kind}): {told!r}") from None
+def _as_it_is(told: Any, _: float) -> Any:
+    return told
 
 
-def _retry_after(answer: httpx.Response) -> float | None:
-    try:
-        return max(0.0, float(answer.headers["retry-after"]))
-    except (KeyError, ValueError):
-        return None
-
-
-def _reply(told: Any, time_ms: float) -> Reply:
-    try:
-        choice = told["choices"][0]
-        message = choice.get("message")
-        text = choice["text"] if message is None else message["content"]
-        if text is not None and not isinstance(text, str):
-            raise TypeError
-    except (KeyError, IndexError, TypeError, AttributeError):
-        raise NoReply(f"the answer holds no text: {json.dumps(told)[:200]}") from None
-    usage = told.get("usage")
-    usage = usage if isinstance(usage, dict) else {}
-    reason, model = choice.get("finish_reason"), told.get("model")
-    return Reply(
-        text=text or "",
-        time_ms=time_ms,
-        finish_reason=reason if isinstance(reason, str) else None,
-        prompt_tokens=_count(usage.get("prompt_tokens")),
-        model_tokens=_count(usage.get("completion_tokens")),
-        log_probs=_log_probs(choice.get("logprobs")),
-        model=model if isinstance(model, str) and model else None,
-    )
-
-
-def _count(value: object) -> int | None:
-    good = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-    return value if good else None  # type: ignore[return-value]  # it is an int
-
-
-def _log_probs(told: Any) -> tuple[float, ...] | None:
-    """Of chat: content[].logprob; of completions: token_logprobs."""
-    if not isinstance(told, dict):
-        return None
-    content = told.get("content")
-    values = (
-        [each.get("logprob") if isinstance(each, dict) else None for each in content]
-        if isinstance(content, list)
-        else told.get("token_logprobs")
-    )
-    if not isinstance(values, list) or not all(isinstance(value, int | float) for value in values):
-        return None
-    return tuple(float(value) for value in values)
-
-
-def _ce_after(told: Any, start: int) -> float | None:
-    """Over the tokens that begin at or after ``start`` characters."""
-    try:
-        log_probs = told["choices"][0]["logprobs"]
-        pairs = zip(log_probs["text_offset"], log_probs["token_logprobs"], strict=True)
-        golden = [float(value) for offset, value in pairs if offset >= start]
-    except (KeyError, IndexError, TypeError, ValueError):
-        return None
-    return -sum(golden) / len(golden) if golden else None
+def _model_id(told: Any) -> str | None:
+    found = told.get("model_id") if isinstance(told, dict) else None
+    return found if isinstance(found, str) and found else None

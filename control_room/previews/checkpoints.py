@@ -21,6 +21,10 @@ class Checkpoint:
     step: int
     name: str
 
+    def filled_into(self, template: str) -> str:
+        """The template with its ``{checkpoint}`` and ``{step}`` replaced."""
+        return template.replace("{checkpoint}", self.name).replace("{step}", str(self.step))
+
 
 def find_checkpoints(
     run: RunDir,

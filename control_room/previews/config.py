@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from control_room.previews.checkpoints import Checkpoint
 from control_room.scorers import Scorer, scorer_of
 
 Count = Annotated[int, Field(ge=1)]
@@ -31,8 +32,9 @@ class Server(_Section):
     url: Annotated[str, Field(pattern=r"^https?://[^/\s]+")]  # the root, without /v1
     api: Literal["chat", "completions"] = "chat"
     model: str = "{checkpoint}"  # may hold {checkpoint} and {step}
-    # "set_active", "reload": the specification's server loads the checkpoint first.
-    load: Literal["none", "set_active", "reload"] = "none"
+    # How the specification's server is told to load the checkpoint first.
+    load: Literal["none", "set_active", "reload", "pool"] = "none"
+    model_path: str | None = None  # where it finds one; holds {checkpoint} or {step}
     load_timeout_s: Seconds = 300.0
     api_key_file: Path | None = None
     api_key_env: str | None = None
@@ -40,6 +42,30 @@ class Server(_Section):
     timeout_s: Seconds = 120.0  # of one answer
     attempts: Count = 4
     longest_pause_s: Seconds = 30.0  # between two attempts
+
+    @property
+    def names_a_model(self) -> bool:
+        """Whether the settings say what to ask for; else the server's own word for it counts."""
+        return "model" in self.model_fields_set
+
+    def path_of(self, checkpoint: Checkpoint) -> str | None:
+        """Where the server finds the checkpoint; None: it is not told."""
+        return None if self.model_path is None else checkpoint.filled_into(self.model_path)
+
+    @model_validator(mode="after")
+    def _path_fits(self) -> Self:
+        example = 'as the server sees it, such as "/srv/models/{checkpoint}"'
+        if self.model_path is None:
+            if self.load == "reload":
+                raise ValueError(f'load = "reload" needs model_path: a checkpoint {example}')
+        elif self.load not in ("reload", "pool"):
+            raise ValueError('model_path needs load = "reload" or load = "pool"')
+        elif "{checkpoint}" not in self.model_path and "{step}" not in self.model_path:
+            raise ValueError(
+                "model_path holds neither {checkpoint} nor {step}: it is where the server finds a "
+                f"checkpoint {example}"
+            )
+        return self
 
     def key(self) -> str | None:
         """The key as it is now. Raises OSError when its file cannot be read."""
@@ -77,7 +103,7 @@ class ExampleFile(_Section):
 
 
 class Round(_Section):
-    """One kind of round."""
+    """One kind of round; what the kinds have for a default of their own stands there."""
 
     examples: Count
     every: Annotated[int, Field(ge=0)] = 1  # checkpoints; 0: never
@@ -88,9 +114,27 @@ class Round(_Section):
     token_budget: Count | None = None  # prompt and answer tokens together
 
 
+class PreviewRound(Round):
+    """The round that each checkpoint gets."""
+
+    examples: Count = 32
+    failures: Annotated[int, Field(ge=0)] = 8
+    deadline_s: Seconds = 600.0
+
+
+class EvalRound(Round):
+    """The larger one that some checkpoints get, of the fixed set."""
+
+    examples: Count = 500
+    every: Annotated[int, Field(ge=0)] = 5
+    pools: tuple[Pool, ...] = ("fixed_eval",)
+
+
 class SamplesRound(Round):
     """Rounds that ask each example several times, to see how much the answers agree."""
 
+    examples: Count = 32
+    every: Annotated[int, Field(ge=0)] = 0
     samples: Annotated[int, Field(ge=2)] = 8
     temperature: Annotated[float, Field(gt=0)] = 0.8
 
@@ -129,9 +173,9 @@ class Config(_Section):
     server: Server
     examples: Annotated[tuple[ExampleFile, ...], Field(min_length=1)]
     decoding: Decoding = Decoding()
-    preview: Round = Round(examples=32, failures=8, deadline_s=600)
-    eval: Round = Round(examples=500, every=5, pools=("fixed_eval",))
-    samples: SamplesRound = SamplesRound(examples=32, every=0)
+    preview: PreviewRound = PreviewRound()
+    eval: EvalRound = EvalRound()
+    samples: SamplesRound = SamplesRound()
     scoring: tuple[Scoring, ...] = ()
     checkpoints: Checkpoints = Checkpoints()
     queue: Queue = Queue()

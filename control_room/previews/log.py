@@ -26,13 +26,17 @@ class Tally:
     correct: int = 0
     prompt_tokens: int = 0
     model_tokens: int = 0
+    scored: int = 0  # right or wrong, not missing
     ces: int = 0
     ce_sum: float = 0.0
+    last_error: str | None = None
 
     def add(self, record: PreviewRecord) -> None:
         """Count one answer in."""
         self.answered += 1
         self.errors += record.error is not None
+        self.last_error = record.error or self.last_error
+        self.scored += record.exact_match is not None
         self.correct += record.exact_match is True
         self.prompt_tokens += record.prompt_tokens or 0
         self.model_tokens += record.model_tokens or 0
@@ -46,9 +50,11 @@ class Tally:
         return self.prompt_tokens + self.model_tokens
 
     @property
-    def scored(self) -> int:
-        """Answers that are right or wrong, not missing."""
-        return self.answered - self.errors
+    def nothing(self) -> str | None:
+        """Why the model answered nothing at all, where that is so."""
+        if not self.errors or self.errors < self.answered:
+            return None
+        return f"none of the {self.errors:,} questions was answered; the last: {self.last_error}"
 
 
 def tally(run: RunDir, round_id: str) -> Tally:

@@ -11,9 +11,11 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
-from control_room.previews.asking import Asker, NoReply, Reply, RoundFailed
+from control_room.previews.answers import NoReply, Reply, RoundFailed
+from control_room.previews.asking import Asker
 from control_room.previews.checkpoints import Checkpoint, step_of
 from control_room.previews.config import Config, Decoding
 from control_room.previews.examples import Example, ExampleSet, Place, as_failure
@@ -77,6 +79,7 @@ class Round:
         self._recorder = recorder
         self._stopping = stopping
         self._answered = answered
+        self._names: tuple[str, ...] = (plan.checkpoint.name,)  # what the server may call it
         self._active_model: str | None = None  # what the server said after loading
         self.warning: str | None = None
 
@@ -96,10 +99,15 @@ class Round:
             return end("failed", str(error))
         except _OverBudget:
             return end("budget", f"{self._plan.token_budget:,} tokens were spent")
-        return None if self._stopping() else end("completed", self.warning)
+        if self._stopping():
+            return None
+        if (why := self._tally.nothing) is not None:
+            return end("failed", why)
+        return end("completed", self.warning)
 
     async def _ask_all(self) -> None:
         async with Asker(self._config.server, self._plan.decoding) as asker:
+            self._names = asker.names_of(self._plan.checkpoint)
             self._active_model = await asker.load(self._plan.checkpoint)
             work = self._work()
             workers = [
@@ -154,7 +162,7 @@ class Round:
         except NoReply as reason:
             error = str(reason)
         ce = None
-        if reply is not None and sample_index == 0:
+        if reply is not None and not reply.failed and sample_index == 0:
             ce = await asker.golden_ce(example, self._plan.checkpoint)
         return self._record(example, sample_index, reply, error, ce, asker.host)
 
@@ -209,17 +217,14 @@ class Round:
     def _scores(self, example: Example, reply: Reply) -> dict[str, Any]:
         scorer = self._config.scorer(example.dataset_id)
         cut = reply.finish_reason == "length"
-        found = (
-            score(example.golden, reply.text, example.regime, hit_token_limit=cut)
-            if scorer is None
-            else score_with(scorer, example.golden, reply.text, example.regime, hit_token_limit=cut)
+        found = (score if scorer is None else partial(score_with, scorer))(
+            example.golden,
+            reply.text,
+            example.regime,
+            hit_token_limit=cut,
+            server_failed=reply.failed,
         )
-        return {
-            "exact_match": found.exact_match,
-            "normalized_match": found.normalized_match,
-            "failure_mode": found.failure_mode,
-            "contract_status": found.contract_status,
-        }
+        return found.fields()
 
     def _served(self, reply: Reply | None) -> str:
         """The checkpoint that answered, as far as the server tells."""
@@ -228,7 +233,8 @@ class Round:
         if told is None and "{checkpoint}" in self._config.server.model and reply is not None:
             told = reply.model
         # Servers add a path, a revision or an ending to the name they were given.
-        whole_name = rf"(?<![\w-]){re.escape(asked)}(?![\w-])"
+        names = "|".join(map(re.escape, self._names))
+        whole_name = rf"(?<![\w-])(?:{names})(?![\w-])"
         served = asked if told is None or re.search(whole_name, told) else told
         if served != asked and self.warning is None:
             self.warning = f"the server answered as {served} where {asked} was asked for"

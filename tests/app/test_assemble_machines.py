@@ -95,6 +95,12 @@ def test_ssh_and_server_together_make_one_machine(settings: Settings) -> None:
     assert found.server is not None and found.server.active_model == "qwen"
 
 
+def test_what_a_server_told_of_its_host_a_while_ago_is_that_old(settings: Settings) -> None:
+    read = server(gpus=GPUS, host=HOST, host_at=NOW - 45, answered_at=NOW)
+    found = box(settings, server=read)
+    assert (found.gpu_age_s, found.host_age_s) == (0, 45)
+
+
 def test_where_ssh_is_silent_the_server_still_tells(settings: Settings) -> None:
     found = box(
         settings,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -210,6 +211,45 @@ class TestTheSpecificationsServer:
         assert len(reading.problems) == 2
         assert "/gpu answers 500" in reading.problems[0]
         assert "JSON" in reading.problems[1]
+
+    def test_system_holds_the_server_up_and_is_asked_once_a_minute(self, serve: Serve) -> None:
+        server, clock = serve(native()), Clock()
+        watch = ServerWatch(server.url, name="box", clock=clock)
+        first = watch.read()
+        assert first.host is not None and first.host_at == pytest.approx(time.time(), abs=5)
+        for _ in range(11):
+            clock.now += 5
+            again = watch.read()
+            assert (again.host, again.host_at) == (first.host, first.host_at), "as old as it is"
+        assert (server.asked["/system"], server.asked["/gpu"]) == (1, 12)
+        server.answers["/system"] = answer_json(SYSTEM | {"cpu_load": 0.5})
+        clock.now += 5
+        later = watch.read()
+        assert later.host is not None and later.host.cpu_pct == 50
+        assert later.host_at is not None and later.host_at > (first.host_at or 0)
+        assert server.asked["/system"] == 2
+        watch.close()
+
+    def test_what_is_wrong_with_system_is_told_until_it_is_asked_again(self, serve: Serve) -> None:
+        server, clock = serve(native()), Clock()
+        watch = ServerWatch(server.url, name="box", clock=clock)
+        known = watch.read().host
+        server.answers["/system"] = Answer(b"", 500)
+        for wait_s in (60, 5, 5):
+            clock.now += wait_s
+            reading = watch.read()
+            assert reading.host == known
+            assert "/system answers 500" in reading.problems[0]
+        assert server.asked["/system"] == 2
+        watch.close()
+
+    def test_another_key_is_tried_on_system_at_once(self, serve: Serve) -> None:
+        server, keys = serve(native(needs="right")), ["wrong"]
+        watch = ServerWatch(server.url, name="box", key=lambda: keys[0], clock=Clock())
+        assert watch.read().host is None
+        keys[0] = "right"
+        assert watch.read().host is not None
+        watch.close()
 
     def test_values_of_a_wrong_kind_are_none(self, serve: Serve) -> None:
         answers = native()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -57,18 +58,55 @@ def test_its_state_is_read_and_rounds_are_jobs(run: RunDir) -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["", "[1]", '{"round": [], "pending": {"a": "x"}', "{}"])
-def test_what_cannot_be_read_leaves_what_was_known(run: RunDir, text: str) -> None:
-    run.runner_state_file.write_text(json.dumps(STATE))
-    watch = RunnerWatch(run)
-    watch.read()
+def put(run: RunDir, text: str) -> None:
+    """As it lies there when nobody has written it for a while."""
     run.runner_state_file.write_text(text)
+    os.utime(run.runner_state_file, (900, 900))
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("", "is empty"),
+        ("[1]", "a JSON array"),
+        ('{"round": [], "pending": {"a": "x"}', "not complete JSON"),
+    ],
+)
+@pytest.mark.parametrize("known", [True, False])
+def test_a_malformed_file_is_named_with_what_to_do_and_leaves_what_was_known(
+    run: RunDir, text: str, word: str, known: bool
+) -> None:
+    watch = RunnerWatch(run)
+    if known:
+        put(run, json.dumps(STATE))
+        assert watch.read().problem is None
+    put(run, text)
     reading = watch.read()
-    assert reading.updated_at in (1000.0, None)
+    assert reading.updated_at == (1000.0 if known else None)
+    assert str(run.runner_state_file) in str(reading.problem)
+    assert word in str(reading.problem)
+    assert "start the preview runner again" in str(reading.problem)
+    put(run, json.dumps(STATE))
+    assert watch.read().problem is None
 
 
-def test_values_of_a_wrong_kind_are_none(run: RunDir) -> None:
-    wrong = {key: [None] for key in STATE} | {"pending": {"a": -1, "b": True}, "round": {"kind": 1}}
-    run.runner_state_file.write_text(json.dumps(wrong))
+def test_values_of_a_wrong_kind_are_left_out_and_named(run: RunDir) -> None:
+    wrong = STATE | {
+        "hostname": 5,
+        "pending": {"preview": 2, "a": -1},
+        "round": {"kind": 1},
+        "last_round": STATE["last_round"] | {"answered": "many"},  # type: ignore[operator]  # a dict
+        "failed": True,
+    }
+    put(run, json.dumps(wrong))
     reading = RunnerWatch(run).read()
-    assert (reading.updated_at, reading.round, reading.pending) == (None, None, {})
+    assert (reading.updated_at, reading.skipped) == (1000.0, 4), "the rest is used"
+    assert (reading.hostname, reading.pending, reading.round) == (None, {"preview": 2}, None)
+    assert reading.last_round is not None and reading.last_round.outcome == "failed"
+    assert str(run.runner_state_file) in str(reading.problem)
+    assert "hostname, pending.a, round, last_round.answered, failed" in str(reading.problem)
+
+
+def test_a_file_that_does_not_say_when_it_was_written_is_no_state(run: RunDir) -> None:
+    put(run, "{}")
+    assert "updated_at" in str(RunnerWatch(run).read().problem)

@@ -36,18 +36,26 @@ def test_answers_are_scored_anew_into_another_file(
         {"model_answer": "5", "exact_match": None},
         {"model_answer": "It is 4", "dataset_id": "gsm8k", "exact_match": False},
         {"model_answer": "", "error": "HTTP 500", "failure_mode": "server_error"},
+        {"model_answer": "CUDA out of memory", "exact_match": False},
+        {"model_answer": "4", "exact_match": True, "finish_reason": "error"},
     )
     before = log.read_bytes()
     assert main(["score", str(log), "--scorer", "gsm*=control_room.scorers.numeric"]) == 0
     assert log.read_bytes() == before, "the log stays as it is"
-    first, second, third, fourth = read(tmp_path / "preview_history_2026-01-01.rescored.jsonl")
+    first, second, third, fourth, *errors = read(
+        tmp_path / "preview_history_2026-01-01.rescored.jsonl"
+    )
     assert (first.exact_match, first.failure_mode) == (True, None)
     assert (second.exact_match, second.failure_mode) == (False, "wrong_content")
     assert third.exact_match is True
     assert (fourth.exact_match, fourth.error) == (None, "HTTP 500")
+    for error in errors:
+        assert (error.exact_match, error.failure_mode) == (None, "server_error")
+        assert error.error is not None
     told = capsys.readouterr().out
-    assert "4 previews: 0 were right, 2 are now" in told
+    assert "6 previews: 1 were right, 2 are now" in told
     assert "1 that were not scored are wrong" in told
+    assert "1 that were wrong are errors of the server, and not scored" in told
     assert "1 lines cannot be read" in told
 
 

@@ -127,3 +127,10 @@ def test_a_scorer_decides_what_is_exact_and_the_contract_stays() -> None:
     assert (wrong.exact_match, wrong.failure_mode) == (False, "wrong_content")
     strict = score_with(lambda golden, answer: False, "4", "4")
     assert (strict.exact_match, strict.failure_mode) == (False, "wrong_content")
+
+
+def test_no_scorer_is_asked_about_an_error_of_the_server() -> None:
+    for answer, failed in (("Error: 4 workers died", False), ("4", True)):
+        found = score_with(numeric, "4", answer, server_failed=failed)
+        assert (found.exact_match, found.failure_mode) == (None, "server_error")
+        assert found.error is not None

@@ -11,11 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from control_room.contracts import DEFAULT_CONTRACTS, contracts_from
+from control_room.records import PreviewRecord
 from control_room.scoring import (
     contract_status,
     exact_match,
     failure_mode,
     is_repetitive,
+    judged_elsewhere,
     normalized_match,
     score,
     strip_contract,
@@ -188,6 +190,28 @@ class TestFailureModes:
         self, golden: str, answer: str, regime: str | None, mode: str | None
     ) -> None:
         assert failure_mode(golden, answer, regime) == mode
+
+    def test_an_error_of_the_server_is_neither_right_nor_wrong(self) -> None:
+        for found in (
+            score("mortal", "CUDA out of memory. Tried to allocate 2 GiB", "regime3"),
+            score("mortal", "mortal", "regime3", server_failed=True),
+        ):
+            assert (found.exact_match, found.normalized_match) == (None, None)
+            assert (found.failure_mode, found.contract_status) == ("server_error", {})
+            assert found.error is not None
+        assert score("Error: none", "Error: none").exact_match is True
+
+    def test_what_another_system_found_wrong_is_not_when_it_is_an_error(self) -> None:
+        def told(answer: str, right: bool) -> PreviewRecord:
+            return PreviewRecord(
+                step=1, prompt="", golden="mortal", model_answer=answer, exact_match=right
+            )
+
+        for record in (told("moral", False), told("Error: no", True)):
+            assert judged_elsewhere(record) == record
+        found = judged_elsewhere(told("Internal Server Error", False))
+        assert (found.exact_match, found.failure_mode) == (None, "server_error")
+        assert "Internal Server Error" in str(found.error)
 
     def test_truncated_needs_to_be_told(self) -> None:
         answer = "🤔🤔 Socrates is"

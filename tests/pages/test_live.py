@@ -124,6 +124,17 @@ def test_a_runner_is_shown_and_asks_for_nothing_by_default(
     assert "runner-request" not in [button.key for button in page.button]
 
 
+def test_a_runners_file_that_cannot_be_read_is_named(watching: Monitor, run_dir: Path) -> None:
+    file = RunDir(run_dir).runner_state_file
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text('["not an object"]')
+    wait_until(lambda: watching.views.preview.runner is not None, 10)
+    page = AppTest.from_file(ROOT / "app" / "main.py", default_timeout=30).run()
+    assert f"{file} holds a JSON array" in shown(page)
+    told = json.loads(watching.views.preview.model_dump_json())
+    assert str(file) in told["runner"]["problems"][0]
+
+
 def test_a_round_can_be_asked_for_where_the_settings_allow_it(run_dir: Path) -> None:
     settings = load_settings({"run_dir": str(run_dir), "previews": {"allow_requests": True}})
     started = Monitor(settings)

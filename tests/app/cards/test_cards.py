@@ -337,6 +337,12 @@ def test_a_runner_that_is_gone_says_since_when() -> None:
     assert "preview of c7" not in shown
 
 
+def test_a_runner_whose_file_cannot_be_read_is_not_silent() -> None:
+    shown = text(runner.html(RunnerStatus(running=False, problems=("state.json is empty",))))
+    assert "▲ not known to run" in shown
+    assert "▲ state.json is empty" in shown
+
+
 def test_an_outcome_is_told_in_words() -> None:
     wrong = a_preview(
         exact_match=False,

@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -146,6 +147,23 @@ def test_failure_modes(
         assert share.failures == len(within)
         assert share.count == int((within["failure_mode"] == share.failure_mode).sum())
         assert share.share == pytest.approx(share.count / share.failures)
+
+
+def test_errors_of_the_server_are_failures_that_no_rate_counts(tmp_path: Path) -> None:
+    asked: dict[str, Any] = {"step": 1, "prompt": "p", "golden": "4", "model_answer": ""}
+    with Recorder(tmp_path) as recorder:
+        recorder.log_preview(**asked, exact_match=False, failure_mode="empty")
+        recorder.log_preview(**asked, failure_mode="server_error", error="HTTP 500")
+        recorder.log_preview(**asked)
+    with HistoryIndex(RunDir(tmp_path)) as index:
+        index.refresh()
+        cursor = index.cursor()
+        found = aggregates.failure_modes(cursor, PreviewFilter())
+        assert {share.failure_mode: share.count for share in found} == {
+            "empty": 1,
+            "server_error": 1,
+        }
+        assert aggregates.statistics(cursor, PreviewFilter()).overall == Rate(0, 1)
 
 
 @pytest.mark.parametrize("wanted", FILTERS)

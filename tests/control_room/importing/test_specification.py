@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from control_room import MetricPoint, RunDir
+from control_room import PreviewRecord, RunDir
 from control_room.__main__ import main
 from control_room.history import queries
 from control_room.history.filters import PreviewFilter
@@ -28,11 +28,13 @@ SNAPSHOT: dict[str, Any] = {
             "input": "All men",
             "expected_output": "Mortal",
             "model_output": "Moral",
-            "loss": 3.5,
+            "loss": 0.5,
             "exact_match": False,
             "similarity": 0.9,
         }
     ],
+    "model_version": "training",
+    "summary": {"avg_loss": 0.5},
 }
 ROUND: dict[str, Any] = {
     "training_step": 66400,
@@ -46,8 +48,10 @@ ROUND: dict[str, Any] = {
             "generated": "",
             "exact_match": True,
             "inference_time_ms": 50977.3,
+            "difficulty": "easy",
         }
     ],
+    "metrics": {"samples_tested": 1},
 }
 
 
@@ -79,13 +83,36 @@ def test_a_snapshot_becomes_previews_and_what_is_missing_stays_missing(
     assert imported(run, put(tmp_path / "step_002500.json", SNAPSHOT)) == 0
     (row,) = previews(run)
     assert (row.step, row.dataset_id, row.example_id) == (2500, "syllo_hard", "ex_0000")
-    assert (row.golden, row.model_answer, row.exact_match, row.ce) == (
-        "Mortal",
-        "Moral",
-        False,
-        3.5,
-    )
+    assert (row.golden, row.model_answer, row.exact_match) == ("Mortal", "Moral", False)
     assert (row.regime, row.checkpoint_id, row.model_tokens) == (None, None, None)
+
+
+def test_a_snapshots_loss_is_no_cross_entropy_and_keeps_its_own_name(
+    run: RunDir, tmp_path: Path
+) -> None:
+    assert imported(run, put(tmp_path / "step_002500.json", SNAPSHOT)) == 0
+    (record,) = records(run)
+    assert (record.example_loss, record.ce) == (0.5, None)
+
+
+@pytest.mark.skipif(not (SHARED / "data").is_dir(), reason="needs ../shared/data")
+def test_the_losses_of_real_snapshots_are_reckoned_from_the_likeness_of_texts() -> None:
+    for file in sorted((SHARED / "data" / "snapshots").rglob("*.json")):
+        for example in json.loads(file.read_text())["examples"]:
+            assert example["loss"] == 5 * (1 - example["similarity"])
+
+
+def test_what_has_no_place_is_named(
+    run: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    imported(run, put(tmp_path / "step_002500.json", SNAPSHOT))
+    assert "left out: model_version (1), similarity (1), summary (1)" in capsys.readouterr().out
+    imported(run, put(tmp_path / "preview_step_066400.json", ROUND))
+    assert "left out: difficulty (1), metrics (1)" in capsys.readouterr().out
+    log = tmp_path / "inference_20261123.log"
+    log.write_text((json.dumps(INFERENCE | {"system_prompt": "You are"}) + "\n") * 2)
+    imported(run, log)
+    assert "left out: epoch (2), lr (2), system_prompt (2)" in capsys.readouterr().out
 
 
 def test_a_preview_round_becomes_previews(run: RunDir, tmp_path: Path) -> None:
@@ -93,6 +120,15 @@ def test_a_preview_round_becomes_previews(run: RunDir, tmp_path: Path) -> None:
     (row,) = previews(run)
     assert (row.step, row.example_id, row.exact_match) == (66400, "p1", True)
     assert row.generation_time_ms == pytest.approx(50977.3)
+
+
+def test_an_error_in_place_of_an_answer_is_not_a_wrong_answer(run: RunDir, tmp_path: Path) -> None:
+    failed = {"generated": "CUDA out of memory", "exact_match": False}
+    told = ROUND | {"results": [ROUND["results"][0] | failed]}
+    assert imported(run, put(tmp_path / "preview_step_066400.json", told)) == 0
+    (record,) = records(run)
+    assert (record.exact_match, record.failure_mode) == (None, "server_error")
+    assert "CUDA out of memory" in str(record.error)
 
 
 def test_importing_again_adds_nothing(run: RunDir, tmp_path: Path) -> None:
@@ -156,15 +192,15 @@ INFERENCE: dict[str, Any] = {
 }
 
 
-def points(run: RunDir) -> list[MetricPoint]:
+def records(run: RunDir) -> list[PreviewRecord]:
     return [
-        parse_line(MetricPoint, line)
-        for log in sorted(run.logs("metrics").iterdir())
+        parse_line(PreviewRecord, line)
+        for log in sorted(run.logs("preview").iterdir())
         for line in log.read_bytes().splitlines()
     ]
 
 
-def test_an_inference_log_becomes_previews_and_metrics_and_its_torn_end_is_told(
+def test_an_inference_log_becomes_previews_and_its_torn_end_is_told(
     run: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log = tmp_path / "inference_20261123.log"
@@ -173,10 +209,17 @@ def test_an_inference_log_becomes_previews_and_metrics_and_its_torn_end_is_told(
     assert "lines that cannot be read (1)" in capsys.readouterr().out
     (row,) = previews(run)
     assert (row.step, row.exact_match, row.model_tokens) == (14700, True, None)
-    (point,) = points(run)
-    assert (point.step, point.loss, point.learning_rate, point.epoch) == (14700, 0.84, 0.0002, 2)
+    assert row.source_pool == "inference log"
     assert imported(run, log) == 0
-    assert len(previews(run)) == len(points(run)) == 1
+    assert len(previews(run)) == 1
+
+
+def test_the_losses_of_its_examples_are_in_no_loss_curve(run: RunDir, tmp_path: Path) -> None:
+    log = tmp_path / "inference_20261123.log"
+    log.write_text("".join(json.dumps(INFERENCE | {"step": n, "loss": 3.0}) + "\n" for n in (9, 5)))
+    assert imported(run, log) == 0
+    assert {record.example_loss for record in records(run)} == {3.0}
+    assert not run.logs("metrics").exists()
 
 
 @pytest.mark.skipif(not (SHARED / "data").is_dir(), reason="needs ../shared/data")
@@ -186,4 +229,5 @@ def test_real_inference_logs_are_taken_whole(run: RunDir) -> None:
     assert imported(run, *logs) == 0
     found = {(row.step, row.model_answer, row.exact_match) for row in previews(run)}
     assert found == {(each["step"], each["model_output"], each["matches"]) for each in lines}
-    assert {point.loss for point in points(run)} == {each["loss"] for each in lines}
+    assert {record.example_loss for record in records(run)} == {each["loss"] for each in lines}
+    assert not run.logs("metrics").exists()

@@ -77,6 +77,18 @@ def test_completions_of_a_prompt_are_samples_of_one_example(run: RunDir, complet
     assert [each.exact_match for each in found] == [True, False, False]
 
 
+@pytest.mark.parametrize("rewarded", [[], ["--right-when", "accuracy_reward>=1"]])
+def test_an_error_in_place_of_a_completion_is_not_scored(
+    run: RunDir, completions: Path, rewarded: list[str]
+) -> None:
+    text = "CUDA out of memory. Tried to allocate 2 GiB"
+    put(completions, rows=[{**ROWS[1], "completion": text}])
+    assert imported(run, completions.parent, *rewarded) == 0
+    (found,) = previews(run)
+    assert (found.exact_match, found.failure_mode) == (None, "server_error")
+    assert text in str(found.error)
+
+
 def test_a_reward_can_say_what_is_right(run: RunDir, completions: Path) -> None:
     put(completions)
     assert imported(run, completions, "--right-when", "accuracy_reward>=1") == 0

@@ -13,6 +13,7 @@ import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Any
 
 import uvicorn
@@ -53,6 +54,9 @@ class ModelServer:
     asked: Counter[str] = field(default_factory=Counter)
     active_model: str | None = None
     loads: bool = True  # whether set_active does what it says
+    models: set[str] | None = None  # paths that the specification's server can load; None: not it
+    pool: set[str] = field(default_factory=set)  # what it has loaded
+    registered: set[str] = field(default_factory=set)
     port: int = 0
     keep: bool = True  # bodies and headers
 
@@ -93,6 +97,8 @@ class ModelServer:
                 self.bodies.append(body)
                 self.headers.append(dict(request.headers))
             self.asked[json.dumps(body.get("messages", body.get("prompt")))] += 1
+            if self.models is not None and body["model"] not in self.pool:
+                return _refused(400, f"Model '{body['model']}' not loaded. Available: []. Use ...")
             async with slots:
                 answer = self.answer(body)
                 return answer if isinstance(answer, Response) else await answer
@@ -101,6 +107,30 @@ class ModelServer:
             if self.loads:
                 self.active_model = (await request.json()).get("id", "reloaded")
             return JSONResponse({"status": "ok"})
+
+        async def reload(request: Request) -> Response:
+            path = (await request.json()).get("model_path")
+            if not isinstance(path, str):
+                return _refused(422, "Field required: model_path")
+            if path not in (self.models or ()):
+                return _refused(404, f"Model path not found: {path}")
+            self.pool.add(PurePosixPath(path).name)
+            return JSONResponse({"status": "reloaded", "model_id": PurePosixPath(path).name})
+
+        async def register(request: Request) -> Response:
+            name = (await request.json())["id"]
+            if name in self.registered:
+                return _refused(400, f"Model {name} already registered")
+            self.registered.add(name)
+            return JSONResponse({"status": "registered", "id": name})
+
+        async def pool_load(request: Request) -> Response:
+            name = request.query_params["model_id"]
+            path = request.query_params.get("path", f"/models/{name}")
+            if name not in self.registered or path not in (self.models or ()):
+                return _refused(400, f"Failed to load model: {name}")
+            self.pool.add(name)
+            return JSONResponse({"status": "loaded", "model_id": name})
 
         async def health(_: Request) -> Response:
             return JSONResponse({"status": "ok", "active_model": self.active_model})
@@ -113,11 +143,17 @@ class ModelServer:
                 Route("/v1/chat/completions", complete, methods=["POST"]),
                 Route("/v1/completions", complete, methods=["POST"]),
                 Route("/models/set_active", load, methods=["POST"]),
-                Route("/models/reload", load, methods=["POST"]),
+                Route("/models/reload", reload, methods=["POST"]),
+                Route("/models/register", register, methods=["POST"]),
+                Route("/models/pool/load", pool_load, methods=["POST"]),
                 Route("/health", health),
                 Route("/asked", count),
             ]
         )
+
+
+def _refused(status: int, detail: str) -> Response:
+    return JSONResponse({"detail": detail}, status)
 
 
 def main() -> None:

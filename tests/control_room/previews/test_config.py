@@ -35,7 +35,7 @@ def test_without_a_file_it_says_what_to_write(tmp_path: Path) -> None:
     [
         ("[decoding]\nsamples = 4\n", "temperature above 0"),
         ("[serve]\n", "serve: no such setting"),
-        ("[preview]\nevery = 2\n", "preview.examples: is needed"),
+        ("[preview]\nexamples = 0\n", "preview.examples: Input should be greater"),
         ('[[scoring]]\ndatasets = ["m*"]\nscorer = "no.such"\n', "cannot be loaded"),
         ('base = "x"\n', "base"),
         ("x = = 1", "cannot be read"),
@@ -45,6 +45,30 @@ def test_a_wrong_setting_is_named(tmp_path: Path, more: str, word: str) -> None:
     text = more + LEAST if more.startswith("base") else LEAST + more
     with pytest.raises(ConfigError, match=word):
         load(tmp_path, text)
+
+
+@pytest.mark.parametrize("kind", ["preview", "eval", "samples"])
+def test_one_setting_of_a_kind_of_round_leaves_its_others_as_they_are(
+    tmp_path: Path, kind: str
+) -> None:
+    usual = getattr(load(tmp_path, LEAST), kind)
+    changed = getattr(load(tmp_path, f"{LEAST}[{kind}]\ndeadline_s = 7\n"), kind)
+    assert changed == usual.model_copy(update={"deadline_s": 7})
+
+
+@pytest.mark.parametrize(
+    ("server", "word"),
+    [
+        ('load = "reload"', r"needs model_path: .*as the server sees it"),
+        ('load = "reload"\nmodel_path = "/srv/newest"', r"neither \{checkpoint\} nor \{step\}"),
+        ('model_path = "/srv/{checkpoint}"', r'needs load = "reload" or load = "pool"'),
+    ],
+)
+def test_where_the_server_finds_a_checkpoint_goes_with_how_it_loads_it(
+    tmp_path: Path, server: str, word: str
+) -> None:
+    with pytest.raises(ConfigError, match=word):
+        load(tmp_path, LEAST.replace("[server]", f"[server]\n{server}"))
 
 
 def test_scorers_go_by_globs_of_datasets(tmp_path: Path) -> None:

@@ -136,6 +136,7 @@ class TestTrouble:
             PlainTextResponse("oops", 500),
             PlainTextResponse("<html>not json", 200, media_type="text/html"),
             Response(b'{"choices": [{"mess', media_type="application/json"),
+            completion("Error: the worker died", finish="error"),
         ],
     )
     def test_what_passes_is_tried_again(
@@ -180,13 +181,73 @@ class TestTrouble:
         (ended,) = bench.rounds()
         assert (ended.outcome, ended.errors, ended.correct) == ("completed", 2, EXAMPLES - 2)
 
-    def test_an_error_text_in_place_of_an_answer_is_scored_as_what_it_is(
+    def test_an_error_text_in_place_of_an_answer_is_not_the_models_answer(
         self, bench: Bench, serve: Serve
     ) -> None:
-        server = serve(lambda body: completion("CUDA out of memory. Tried to allocate 2 GiB"))
+        text = "CUDA out of memory. Tried to allocate 2 GiB"
+        server = serve(lambda body: completion(text if "13?" in str(body) else "4"))
         bench.checkpoint(1)
         bench.work_off(bench.runner(server.url))
-        assert {record.failure_mode for record in bench.previews()} == {"server_error"}
+        bad = {record.example_id: record for record in bench.previews()}["e13"]
+        assert (bad.exact_match, bad.normalized_match) == (None, None)
+        assert (bad.failure_mode, bad.finish_reason) == ("server_error", "stop")
+        assert text in str(bad.error)
+        (ended,) = bench.rounds()
+        assert (ended.answered, ended.errors, ended.correct) == (EXAMPLES, 1, EXAMPLES - 1)
+
+    def test_what_the_server_itself_calls_an_error_is_none_either_whatever_it_says(
+        self, bench: Bench, serve: Serve
+    ) -> None:
+        server = serve(
+            lambda body: completion("4", finish="error" if "13?" in str(body) else "stop")
+        )
+        bench.checkpoint(1)
+        bench.work_off(bench.runner(server.url))
+        bad = {record.example_id: record for record in bench.previews()}["e13"]
+        assert (bad.exact_match, bad.failure_mode, bad.finish_reason) == (
+            None,
+            "server_error",
+            "error",
+        )
+        assert bad.model_answer == "4"
+        assert "error" in str(bad.error)
+        assert server.asked[max(server.asked, key=lambda each: server.asked[each])] == 4
+
+    def test_an_eval_counts_the_answers_of_the_model_alone(
+        self, bench: Bench, serve: Serve
+    ) -> None:
+        def answer(body: dict[str, Any]) -> Response:
+            number = int(body["messages"][0]["content"].rstrip("?"))
+            if number == 0:
+                return completion("Error: the worker died", finish="error")
+            return completion("4" if number <= 8 else "5")
+
+        bench.examples(*({"id": f"e{n}", "prompt": f"{n}?", "golden": "4"} for n in range(13)))
+        bench.checkpoint(1)
+        bench.work_off(bench.runner(serve(answer).url, "[eval]\nexamples = 13\nevery = 1\n"))
+        (told,) = bench.evals()
+        assert (told.em, told.count) == (8 / 12, 12)
+
+    @pytest.mark.parametrize(
+        "trouble",
+        [
+            PlainTextResponse("oops", 500),
+            completion("Error: the worker died", finish="error"),
+            completion("CUDA out of memory"),
+        ],
+    )
+    def test_a_round_in_which_nothing_could_be_answered_has_failed(
+        self, bench: Bench, serve: Serve, trouble: Response
+    ) -> None:
+        server = serve(lambda body: trouble)
+        bench.checkpoint(1)
+        bench.work_off(bench.runner(server.url, "[eval]\nexamples = 3\nevery = 1\n"))
+        for ended in (*bench.rounds(), *bench.rounds("eval")):
+            assert ended.outcome == "failed"
+            assert ended.errors == ended.answered == ended.examples
+            assert "none of the" in str(ended.reason)
+            assert str(bench.previews()[-1].error) in str(ended.reason)
+        assert bench.evals() == []
 
     def test_an_answer_that_hit_the_token_limit_is_truncated(
         self, bench: Bench, serve: Serve
@@ -211,16 +272,32 @@ class TestTrouble:
         assert (hung.example_id, hung.error) == ("e13", "no answer within 0.5 s")
         assert max(server.asked.values()) == 2
 
-    def test_a_refused_key_or_an_unknown_model_ends_the_round(
-        self, bench: Bench, serve: Serve
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            PlainTextResponse("no such model", 404),
+            PlainTextResponse("The model `checkpoint-1` does not exist.", 400),
+            PlainTextResponse('{"error": {"code": "model_not_found"}} no such model', 422),
+            completion("Error: no such model", finish="error"),
+        ],
+    )
+    def test_an_unknown_model_ends_the_round(
+        self, bench: Bench, serve: Serve, answer: Response
     ) -> None:
-        server = serve(lambda body: PlainTextResponse("no such model", 404))
+        server = serve(lambda body: answer)
         bench.checkpoint(1)
         bench.work_off(bench.runner(server.url))
         (ended,) = bench.rounds()
         assert ended.outcome == "failed"
-        assert "no such model" in str(ended.reason)
+        assert "no such model or address" in str(ended.reason)
         assert bench.previews() == []
+
+    def test_a_refused_key_ends_the_round(self, bench: Bench, serve: Serve) -> None:
+        bench.checkpoint(1)
+        bench.work_off(bench.runner(serve(lambda body: PlainTextResponse("no", 401)).url))
+        (ended,) = bench.rounds()
+        assert (ended.outcome, bench.previews()) == ("failed", [])
+        assert "refuses the key" in str(ended.reason)
 
     def test_a_server_that_is_away_is_waited_for(self, bench: Bench, serve: Serve) -> None:
         port = free_port()
@@ -274,6 +351,65 @@ class TestWhichCheckpointAnswers:
         bench.work_off(bench.runner(server.url, server='load = "set_active"'))
         assert server.active_model == "checkpoint-5"
         assert bench.previews()[0].requested_checkpoint_id is None
+
+    @pytest.mark.parametrize(
+        ("load", "path"),
+        [
+            ("reload", "/srv/models/{checkpoint}"),
+            ("reload", "/srv/runs/mine/step_{step}"),  # which it then calls step_5
+            ("pool", "/srv/runs/mine/step_{step}"),
+            ("pool", None),
+        ],
+    )
+    def test_the_specifications_server_loads_it_by_its_path(
+        self, bench: Bench, serve: Serve, load: str, path: str | None
+    ) -> None:
+        told = (path or "/models/{checkpoint}").replace("{step}", "5")
+        server = serve(
+            lambda body: completion("4", model=body["model"]),
+            models={told.replace("{checkpoint}", "checkpoint-5")},
+            active_model="Qwen3-0.6B",  # whatever its pool holds
+        )
+        bench.checkpoint(5)
+        settings = f'load = "{load}"\nload_timeout_s = 5\n'
+        settings += "" if path is None else f'model_path = "{path}"\n'
+        for _ in range(2):  # the second time it is there already
+            bench.run.round_request_file.parent.mkdir(exist_ok=True)
+            bench.run.round_request_file.write_text("{}")
+            began = time.monotonic()
+            bench.work_off(bench.runner(server.url, server=settings))
+            assert time.monotonic() - began < 5, "its health tells nothing of the pool"
+        for ended in (*bench.rounds(), *bench.rounds("request")):
+            assert (ended.outcome, ended.reason) == ("completed", None)
+        assert {each.checkpoint_id for each in bench.previews()} == {"checkpoint-5"}
+        assert {each.requested_checkpoint_id for each in bench.previews()} == {None}
+
+    @pytest.mark.parametrize("load", ["reload", "pool"])
+    def test_a_checkpoint_that_it_cannot_load_fails_the_round_with_its_reason(
+        self, bench: Bench, serve: Serve, load: str
+    ) -> None:
+        server = serve(models=set())
+        bench.checkpoint(5)
+        bench.work_off(
+            bench.runner(server.url, server=f'load = "{load}"\nmodel_path = "/srv/{{checkpoint}}"')
+        )
+        (ended,) = bench.rounds()
+        assert ended.outcome == "failed"
+        assert "/srv/checkpoint-5 (server.model_path)" in str(ended.reason)
+        assert ("not found" if load == "reload" else "Failed to load") in str(ended.reason)
+        assert server.bodies == []
+
+    def test_a_model_that_it_has_not_loaded_ends_the_round(
+        self, bench: Bench, serve: Serve
+    ) -> None:
+        server = serve(models=set())
+        bench.checkpoint(5)
+        bench.work_off(bench.runner(server.url, server="concurrency = 1"))
+        (ended,) = bench.rounds()
+        assert ended.outcome == "failed"
+        assert "'checkpoint-5' not loaded" in str(ended.reason)
+        assert "server.load" in str(ended.reason)
+        assert (len(server.bodies), bench.previews()) == (1, [])
 
     def test_an_older_one_that_still_serves_is_told(self, bench: Bench, serve: Serve) -> None:
         server = serve(active_model="checkpoint-3", loads=False)
