@@ -85,7 +85,7 @@ class RunHistory:
         if self._damage is not None:
             self._discard(self._damage)
         if self._index is None:
-            if not (self._run.path / "logs").is_dir():
+            if not self._run.has_logs():
                 return HistoryReading()
             self._index = self._open()
         try:
@@ -141,7 +141,7 @@ class RunHistory:
 
     def _cursor(self, wait_s: float) -> duckdb.DuckDBPyConnection:
         self.want()
-        if not (self._run.path / "logs").is_dir():
+        if not self._run.has_logs():
             raise HistoryNotReady("Nothing has been logged in this run yet.")
         self._up_to_date.wait(wait_s)
         index = self._index

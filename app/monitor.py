@@ -45,7 +45,7 @@ class Monitor:
         run = RunDir(settings.run_dir)
         own = run_sources(settings, rules, self.history)
         if machines_of is None:
-            self.machine_history = MachineHistory(run.cache, ready=(run.path / "logs").is_dir)
+            self.machine_history = MachineHistory(run.cache, ready=run.has_logs)
             own += machine_sources(settings, self.machine_history, lambda: self._views.system)
             # Of the run the app was started for alone: others may only be looked at.
             own += retention_sources(settings)

@@ -1,13 +1,20 @@
-"""The preview log, followed as it grows: the newest answers and how the last ones went."""
+"""The preview log, followed as it grows: the newest answers and how the last ones went.
+
+The answers that the specification's trainer logs are previews, too.
+"""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 
 from control_room.history.patterns import PatternRules
 from control_room.history.recent import RecentPreviews, RecentSummary
 from control_room.history.tail import LogTail, Reject, TailBatch
+from control_room.inference_log import INFERENCE_GLOB, parse_inference_line
 from control_room.records import PreviewRecord, parse_line
 from control_room.rundir import RunDir
 from control_room.step_limit import StepLimit, check_step
@@ -15,6 +22,8 @@ from control_room.step_limit import StepLimit, check_step
 # A margin over the newest 100 that are shown, for previews that were not scored and bad lines.
 _FIRST_LOOK_LINES = 500
 _REJECTS_KEPT = 1_000
+
+_Parse = Callable[[bytes], PreviewRecord]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +46,21 @@ class PreviewWatch:
         self._begin()
 
     def _begin(self) -> None:
-        self._tail = LogTail(
-            self._run.logs("preview"),
-            self._run.log_globs("preview"),
-            last_lines=_FIRST_LOOK_LINES,
+        run = self._run
+        # Each with how its lines are read.
+        self._tails: tuple[tuple[LogTail, _Parse], ...] = (
+            (
+                LogTail(
+                    run.logs("preview"), run.log_globs("preview"), last_lines=_FIRST_LOOK_LINES
+                ),
+                partial(parse_line, PreviewRecord),
+            ),
+            (
+                LogTail(run.inference_logs, (INFERENCE_GLOB,), last_lines=_FIRST_LOOK_LINES),
+                parse_inference_line,
+            ),
         )
-        self._step_limit = StepLimit(self._run)
+        self._step_limit = StepLimit(run)
         self._recent = RecentPreviews(self._rules)
         self._rejects: deque[Reject] = deque(maxlen=_REJECTS_KEPT)
         self._summary = self._recent.summary()
@@ -50,20 +68,22 @@ class PreviewWatch:
     def read(self) -> PreviewsReading:
         """Take in what was appended since the last read."""
         while True:
-            batch = self._tail.read()
-            if batch.restarted:
+            batches = [(tail.read(), parse) for tail, parse in self._tails]
+            if any(batch.restarted for batch, _ in batches):
                 # What was read from a file that has been replaced is no longer true.
                 self._begin()
                 continue
-            self._take(batch)
-            if not batch.more:
-                return PreviewsReading(self._summary, (*batch.problems, *self._told_rejects()))
+            for batch, parse in batches:
+                self._take(batch, parse)
+            if not any(batch.more for batch, _ in batches):
+                problems = chain.from_iterable(batch.problems for batch, _ in batches)
+                return PreviewsReading(self._summary, (*problems, *self._told_rejects()))
 
-    def _take(self, batch: TailBatch) -> None:
+    def _take(self, batch: TailBatch, parse: _Parse) -> None:
         records, max_step = [], self._step_limit.look()
         for line in batch.lines:
             try:
-                record = parse_line(PreviewRecord, line.data)
+                record = parse(line.data)
                 check_step(record.step, max_step)
                 records.append(record)
             except ValueError as error:

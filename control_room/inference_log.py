@@ -13,6 +13,7 @@ from control_room.encoding import load_line, parse_timestamp
 from control_room.records import PreviewRecord, after_torn_line
 from control_room.scoring import judged_elsewhere
 
+INFERENCE_GLOB = "inference_*.log"
 INFERENCE_POOL = "inference log"  # the source pool of its previews
 
 _START = b'{"ts": "'

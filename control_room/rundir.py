@@ -89,6 +89,18 @@ class RunDir:
         """The directory that holds one kind of daily log."""
         return self.path / "logs" / kind
 
+    @property
+    def inference_logs(self) -> Path:
+        """Where the specification's trainer logs its answers: ``inference_YYYYMMDD.log``."""
+        return self.status_file.parent / "logs"
+
+    def has_logs(self) -> bool:
+        """Whether there is a directory of logs, of this project's or the specification's trainer.
+
+        Looks at the disk.
+        """
+        return (self.path / "logs").is_dir() or self.inference_logs.is_dir()
+
     def log_file(self, kind: LogKind, day: date) -> Path:
         """The file that records of ``day`` (local time) are appended to."""
         return self.logs(kind) / f"{_LOG_STEMS[kind]}_{day.isoformat()}.jsonl"

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from control_room.fields import FieldRule, rules_of
@@ -32,15 +33,19 @@ _RECORD_ENDS = re.compile(rb"\}\n\{")  # findall is twice as fast as bytes.count
 class Columns:
     """Makes Arrow tables of one kind of record: its fields in their order, then ``line``.
 
+    ``parse`` reads a line of another system's file; without it lines are those of a recorder.
+
     ``ts`` is UTC without a zone. Raises :class:`~control_room.history.extra.MissingExtra` without
     pyarrow.
     """
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, parse: Callable[[bytes], Record] | None = None) -> None:
         self._arrow = extra("pyarrow")
         self._compute = extra("pyarrow.compute")
         self._json = extra("pyarrow.json")
         self._table = table
+        self._parse = parse or partial(parse_line, table.record)
+        self._is_foreign = parse is not None
         self._rules = rules_of(table.record)
         self._types = {name: arrow_type(self._arrow, sql) for name, sql in table.columns.items()}
 
@@ -49,7 +54,8 @@ class Columns:
 
         The table is None when there are no records.
         """
-        rows = self.read_at_once(block) if len(block.data) >= _SMALL_BLOCK_BYTES else None
+        quick = len(block.data) >= _SMALL_BLOCK_BYTES and not self._is_foreign
+        rows = self.read_at_once(block) if quick else None
         return self.read_lines(block) if rows is None else (rows, [])
 
     def read_lines(self, block: Block) -> tuple[Any, list[Reject]]:
@@ -59,7 +65,7 @@ class Columns:
         rejects: list[Reject] = []
         for line in block.lines():
             try:
-                records.append(parse_line(self._table.record, line.data))
+                records.append(self._parse(line.data))
             except ValueError as error:
                 rejects.append(Reject(line.file, line.number, str(error)))
             else:

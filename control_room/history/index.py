@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from functools import partial
 from itertools import chain, groupby
 from pathlib import Path
@@ -22,8 +23,9 @@ from control_room.history.day_parts import DayPart, DayParts
 from control_room.history.extra import MissingExtra, extra
 from control_room.history.patterns import PatternRules
 from control_room.history.schema import TABLES
-from control_room.history.tail import LogTail, Position, Reject, TailBatch
+from control_room.history.tail import LogTail, Position, Reject, TailBatch, together
 from control_room.history.writer import Part, TableWriter
+from control_room.inference_log import INFERENCE_GLOB
 from control_room.rundir import LogKind, RunDir
 from control_room.step_limit import StepLimit
 
@@ -209,9 +211,9 @@ class HistoryIndex:
     def _read_again(self, kind: LogKind, name: str) -> None:
         """Take a part out, so that the next look reads it from its start."""
         self._forget(kind, name)
-        for file, part in self._names[kind].items():
-            if part == name:
-                self._tails[kind].rewind(file)
+        for file in [file for file, part in self._names[kind].items() if part == name] or [name]:
+            for tail in self._tails_of(kind):
+                tail.rewind(file)
         self._parts_seen.pop(kind, None)
 
     def _read_on(self) -> None:
@@ -236,16 +238,29 @@ class HistoryIndex:
                     path: at
                     for path, name in self._names[kind].items()
                     if (at := self._stored[kind][name]) is not None
+                    and not fnmatchcase(name, INFERENCE_GLOB)
                 },
                 # A part that is called otherwise is read anew, under its new name.
                 renames=False,
             )
             writer.measure()
+        self._inference_tail = LogTail(
+            self._run.inference_logs,
+            (INFERENCE_GLOB,),
+            positions={
+                name: at
+                for name, at in self._stored["preview"].items()
+                if at is not None and fnmatchcase(name, INFERENCE_GLOB)
+            },
+            renames=False,
+        )
         self._parts_seen.clear()
 
     def _refresh(self, kind: LogKind) -> Refresh:
         days = self._changed_days(kind)
         first = self._look(kind, 0)
+        if kind == "preview":
+            days = replace(days, lost=days.lost | self._lost_inference_logs())
         batch, result = first.batch, Refresh()
         if batch.blocks or batch.rejects or first.anew or days.lost or days.archives:
             with self._all_or_nothing():
@@ -310,7 +325,7 @@ class HistoryIndex:
 
     def _look(self, kind: LogKind, series: int) -> _Look:
         writer, names = self._writers[kind], self._names[kind]
-        batch = self._tails[kind].read()
+        batch = together([tail.read() for tail in self._tails_of(kind)])
 
         def named(file: Path) -> Path:
             return file.with_name(names.get(file.name, file.name))
@@ -321,6 +336,10 @@ class HistoryIndex:
         parts = [Part(None, rejects)] if rejects else []
         parts += [writer.read(replace(block, file=named(block.file))) for block in batch.blocks]
         return _Look(batch, frozenset(anew), tuple(parts), series + bool(anew))
+
+    def _tails_of(self, kind: LogKind) -> list[LogTail]:
+        """Of the kind's own log, and of what another system logs of it."""
+        return [self._tails[kind], *([self._inference_tail] if kind == "preview" else [])]
 
     def _changed_days(self, kind: LogKind) -> _Days:
         """What came and went among the parts of days, when anything did since the last look."""
@@ -340,9 +359,13 @@ class HistoryIndex:
         ]
         for path in damaged.keys() - {part.path for part in parts}:
             del self._damaged[path]
-        return _Days(
-            lost=frozenset(known.keys() - {part.name for part in parts}), archives=tuple(changed)
-        )
+        names = {part.name for part in parts}
+        lost = {name for name in known.keys() - names if not fnmatchcase(name, INFERENCE_GLOB)}
+        return _Days(frozenset(lost), tuple(changed))
+
+    def _lost_inference_logs(self) -> set[str]:
+        stored = {name for name in self._stored["preview"] if fnmatchcase(name, INFERENCE_GLOB)}
+        return stored - self._inference_tail.names()
 
     def _name_plain_files(self, kind: LogKind, parts: Iterable[DayPart]) -> None:
         """Under which part each plain file is read, and which are not, as they are copies."""
@@ -381,7 +404,8 @@ class HistoryIndex:
 
     def _keep_positions(self, kind: LogKind) -> None:
         stored = self._stored[kind]
-        for file, at in self._tails[kind].positions().items():
+        positions = [tail.positions() for tail in self._tails_of(kind)]
+        for file, at in chain.from_iterable(each.items() for each in positions):
             name = self._names[kind].setdefault(file, file)
             if stored.get(name) == at:
                 continue

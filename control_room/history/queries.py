@@ -43,8 +43,10 @@ PREVIEW_COLUMNS = (
     "line",
 )
 # How a preview is named outside: its day, which part of it after the first, its line in that log.
-PREVIEW_ID = r"^\d{4}-\d{2}-\d{2}(\.part\d{1,6})?\.\d{1,15}$"
+# Of another system's log: the name of its file, and the line.
+PREVIEW_ID = r"^(\d{4}-\d{2}-\d{2}(\.part\d{1,6})?|inference_[\w-]{1,60})\.\d{1,15}$"
 
+_OWN_LOGS = "preview_history_"  # how the names of their files begin
 _SAME_EXAMPLE = "example_id = ? AND dataset_id IS NOT DISTINCT FROM ?"
 
 # Rows of previews are counted in buckets of this many places in time (as a power of two), so that
@@ -85,7 +87,8 @@ class PreviewRow:
     @property
     def id(self) -> str:
         """Its day and line in the logs, which stay what they are."""
-        return f"{self.file.removesuffix('.jsonl').rpartition('_')[2]}.{self.line}"
+        name = self.file.removeprefix(_OWN_LOGS).removesuffix(".jsonl").removesuffix(".log")
+        return f"{name}.{self.line}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,9 +192,9 @@ def previews_at(cursor: Cursor, seqs: Sequence[int]) -> dict[int, PreviewRow]:
 
 def preview_by_id(cursor: Cursor, preview_id: str) -> PreviewRow | None:
     """One preview by its :attr:`~PreviewRow.id`."""
-    day, _, line = preview_id.rpartition(".")
-    condition = "suffix(file, ?) AND line = ?"
-    return next(iter(_rows(cursor, condition, [f"_{day}.jsonl", int(line)])), None)
+    name, _, line = preview_id.rpartition(".")
+    values = [f"{_OWN_LOGS}{name}.jsonl", f"{name}.log", int(line)]
+    return next(iter(_rows(cursor, "file IN (?, ?) AND line = ?", values)), None)
 
 
 def same_example(cursor: Cursor, row: PreviewRow, *, limit: int) -> tuple[PreviewRow, ...]:

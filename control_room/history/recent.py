@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from control_room.history.patterns import PatternRules
 from control_room.history.repeats import key_of
+from control_room.inference_log import INFERENCE_POOL
 from control_room.records import SAMPLES_POOL, PreviewRecord
 
 Name = TypeVar("Name")
@@ -100,9 +101,10 @@ class RecentPreviews:
 
     def _holds(self, record: PreviewRecord) -> bool:
         """Whether it repeats one that is held; without an id it may be another sample."""
-        return record.example_id is not None and any(
-            held.ts == record.ts and key_of(held) == key_of(record) for held in self._records
-        )
+        if record.example_id is None and record.source_pool != INFERENCE_POOL:
+            return False
+        key = key_of(record)
+        return any(held.step == record.step and key_of(held) == key for held in self._records)
 
     def _sort(self) -> None:
         self._records = deque(sorted(self._records, key=_time), maxlen=self._records.maxlen)

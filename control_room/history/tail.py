@@ -72,6 +72,20 @@ class TailBatch:
         return chain.from_iterable(block.lines() for block in self.blocks)
 
 
+def together(batches: Sequence[TailBatch]) -> TailBatch:
+    """What several tails found, in their order."""
+    if len(batches) == 1:
+        return batches[0]
+    return TailBatch(
+        blocks=tuple(chain.from_iterable(batch.blocks for batch in batches)),
+        rejects=tuple(chain.from_iterable(batch.rejects for batch in batches)),
+        begun=tuple(chain.from_iterable(batch.begun for batch in batches)),
+        restarted=tuple(chain.from_iterable(batch.restarted for batch in batches)),
+        problems=tuple(chain.from_iterable(batch.problems for batch in batches)),
+        more=any(batch.more for batch in batches),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Position:
     """How far a file has been read, for reading on in another process."""
@@ -181,6 +195,10 @@ class LogTail:
                 continue  # gone again: the next look lists anew
             if state is not None:
                 self._files[path] = state
+
+    def names(self) -> set[str]:
+        """Of the files there are."""
+        return {path.name for path in self._files}
 
     def positions(self) -> dict[str, Position]:
         """How far each file has been read, by its name."""

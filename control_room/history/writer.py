@@ -18,6 +18,7 @@ from control_room.history.patterns import OTHER, PatternRules
 from control_room.history.repeats import FIND_REPEATS
 from control_room.history.schema import LONG_TEXTS, SEARCH_SEPARATOR, Table
 from control_room.history.tail import Block, Reject
+from control_room.inference_log import parse_inference_line
 from control_room.step_limit import BEYOND, check_step
 
 
@@ -49,6 +50,7 @@ class TableWriter:
         self._arrow = extra("pyarrow")
         self._compute = extra("pyarrow.compute")
         self._columns = Columns(table)
+        self._of_inference_logs = Columns(table, parse_inference_line)
         self._schema = self._arrow.schema(
             [(name, arrow_type(self._arrow, sql)) for name, sql in table.all_columns.items()]
         )
@@ -68,7 +70,8 @@ class TableWriter:
 
     def read(self, block: Block) -> Part:
         """The records and rejects of a block."""
-        rows, rejects = self._columns.read(block)
+        is_own = block.file.suffix == ".jsonl"
+        rows, rejects = (self._columns if is_own else self._of_inference_logs).read(block)
         if rows is not None:
             rows = self._plausible(rows, block, rejects)
         if rows is not None:
@@ -90,8 +93,9 @@ class TableWriter:
         if rejects:
             self._add_rejects(rejects)
         added = self._count - before
-        if self._added is not None and self._table.kind == "preview":
-            added -= self._take_out_repeats(*self._added)
+        times: tuple[datetime, datetime] | None = self._added
+        if times is not None and self._table.kind == "preview":
+            added -= self._take_out_repeats(*times)
         return added, len(rejects)
 
     def files_beyond(self, max_step: int) -> list[str]:
