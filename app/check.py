@@ -53,6 +53,11 @@ def _run(settings: Settings, now: float) -> list[Finding]:
     for kind in LOG_KINDS:
         days = len(list(run.logs(kind).glob(f"{run.log_glob(kind)}*")))
         text = f"{days} days in {run.logs(kind)}" if days else f"nothing in {run.logs(kind)} yet"
+        if kind == "refused":
+            found += (
+                [Finding("refused records", "note", f"{text}; each line says why")] if days else []
+            )
+            continue
         found.append(Finding(f"{kind} log", "ok" if days else "note", text))
     return found
 
