@@ -84,7 +84,7 @@ class RefusedLines:
         were = "1 record was" if total == 1 else f"{total:,} records were"
         each = ", ".join(f"{count:,} {kind}" for kind, count in counts.most_common(_MOST_KINDS))
         return (
-            f"{were} refused ({each}) and are no part of the history; the newest: {reason}. "
-            f"What was given is kept in {self._directory}. Mend the call that logs it; "
-            "Recorder(..., strict=True) raises there."
+            f"{were} refused ({each}). The newest: {reason}. What is refused is missing from the "
+            f"history and kept in {self._directory}: mend the call that logs it, or find it with "
+            "Recorder(..., strict=True), which raises there."
         )
