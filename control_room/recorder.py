@@ -305,6 +305,7 @@ class Recorder:
     def _refuse(self, kind: str, fields: Mapping[str, object], error: Exception) -> None:
         """Count it, keep it as a line of its own, and warn when its like is new."""
         with self._lock:
+            self._moment.refresh()
             refusal, now = Refusal.of(kind, error), self._moment.text
             path = self.run_dir.log_file("refused", self._moment.day)
             self._refusals.add(refusal, now)
@@ -434,7 +435,9 @@ def _fields_of(record: object) -> dict[str, object]:
     """What a record holds that was given to the wrong method."""
     if record is None:
         return {}
-    if not issubclass(type(record), Record):  # isinstance() asks the object, which may be broken
+    record_class = type(record)
+    if not issubclass(record_class, Record):  # isinstance() asks the object, which may be broken
         return {"record": record}
-    values = {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+    names = [field.name for field in dataclasses.fields(record_class)]
+    values = {name: getattr(record, name) for name in names}
     return {name: value for name, value in values.items() if value is not None}

@@ -104,7 +104,9 @@ class Refusals:
             self._brief_at = monotonic()
         left_out, self._left_out = self._left_out, 0
         told["left_out"] = left_out or None
-        return fields_to_json_line(RefusedRecord, told, run_id=run_id, now=now)
+        line = fields_to_json_line(RefusedRecord, told, run_id=run_id, now=now)
+        # A reader takes this for the start of a line that stands behind a torn one.
+        return line[:1] + line[1:].replace(b'{"ts":"', b'{ "ts":"')
 
     def told(self) -> dict[str, object]:
         """For the status file; empty while nothing was refused."""

@@ -77,7 +77,7 @@ class Hostile:
         raise ZeroDivisionError
 
     __repr__ = __str__ = __index__ = __float__ = __bool__ = __len__ = __iter__ = _fail
-    __eq__ = __lt__ = __le__ = __gt__ = __ge__ = __hash__ = __format__ = _fail  # type: ignore[assignment]  # meant
+    __eq__ = __lt__ = __le__ = __gt__ = __ge__ = __hash__ = __format__ = _fail
 
 
 class Unprintable(Exception):  # not one that anybody catches
@@ -348,6 +348,26 @@ class TestWhatIsKept:
         record = parse_line(RefusedRecord, path.read_bytes())
         assert (record.kind, record.field) == ("metrics", "loss")
         assert record.fields == {"step": 1, "loss": "low"}
+
+    @pytest.mark.parametrize("given_fields", [{"ts": "now"}, {"tokens": [{"ts": "x"}]}])
+    def test_is_found_behind_a_line_that_was_torn(
+        self, run: RunDir, recorder: Recorder, given_fields: dict[str, Any]
+    ) -> None:
+        recorder.log_metrics(**given_fields)
+        (path,) = run.logs("refused").iterdir()
+        record = parse_line(RefusedRecord, b'{"ts":"2026-01-01T00:' + path.read_bytes())
+        assert record.fields == given_fields
+
+    def test_bears_the_time_of_its_refusal(self, run: RunDir) -> None:
+        now = [1_800_000_000.0]
+        with pytest.warns(RecorderWarning):
+            recorder = Recorder(run, clock=lambda: now[0])
+            now[0] += 3600
+            recorder.log_heads(step=1)
+            now[0] += 3600
+            recorder.log_config([])  # type: ignore[arg-type]  # meant
+        told = [datetime.fromisoformat(line["ts"]).timestamp() for line in refused_of(run)]
+        assert told == [1_800_003_600.0, 1_800_007_200.0]
 
     def test_a_disk_that_does_not_take_it_raises_nothing(self, run: RunDir) -> None:
         recorder = Recorder(run)
