@@ -6,7 +6,6 @@ does a mistake in a record: that one is refused, kept apart, counted and warned 
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import json
 import os
@@ -37,10 +36,10 @@ from control_room.records import (
     fields_to_json_line,
     to_json_line,
 )
-from control_room.refusals import Refusal, Refusals
+from control_room.refusals import Refusal, Refusals, fields_of
 from control_room.rundir import LOG_KINDS, LogKind, RunDir
-from control_room.shown import as_text, shown, type_name
-from control_room.status_file import StatusFile, encoded_field
+from control_room.shown import as_text, type_name
+from control_room.status_file import StatusFile, encoded_field, plain_config
 
 _OWN_STATUS_FIELDS = (
     *("run_id", "timestamp", "pid", "hostname", "started_at"),
@@ -158,13 +157,11 @@ class Recorder:
         What is neither text, number, truth value nor None is kept as its text.
         """
         try:
-            plain = {as_text(name): _plain(value) for name, value in config.items()}
-        except Exception as error:
-            # Whatever it is instead: a list, None, an object with attributes.
-            wrong = BadField(f"config: expected a mapping, got {shown(config)}", "config")
+            plain = plain_config(config)
+        except BadField as error:
             if self._strict:
-                raise wrong from error
-            self._refuse("status", {"config": config}, wrong)
+                raise
+            self._refuse("status", {"config": config}, error)
         else:
             self.update_status(config=plain)
 
@@ -276,7 +273,7 @@ class Recorder:
                 # Whatever the methods of a value raise: it is this record that is wrong.
                 if self._strict:
                     raise
-                self._refuse(kind, {**_fields_of(record), **fields}, error)
+                self._refuse(kind, {**fields_of(record), **fields}, error)
                 return None
             self._append(kind, line)
             return line
@@ -424,20 +421,3 @@ class Recorder:
 
 def _named(error: OSError, path: Path) -> str:
     return f"{error.filename or path}: {error.strerror or error}."
-
-
-def _plain(value: object) -> object:
-    plain = value is None or issubclass(type(value), str | int | float)
-    return value if plain else as_text(value)
-
-
-def _fields_of(record: object) -> dict[str, object]:
-    """What a record holds that was given to the wrong method."""
-    if record is None:
-        return {}
-    record_class = type(record)
-    if not issubclass(record_class, Record):  # isinstance() asks the object, which may be broken
-        return {"record": record}
-    names = [field.name for field in dataclasses.fields(record_class)]
-    values = {name: getattr(record, name) for name in names}
-    return {name: value for name, value in values.items() if value is not None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import fields as dataclass_fields
 from datetime import datetime
 from pathlib import Path
 from time import monotonic
@@ -118,6 +119,17 @@ class Refusals:
     def forget(self) -> None:
         """Begin to count anew, as in a child that was forked: the counts are its parent's."""
         self.counts, self._newest, self._left_out = {}, None, 0
+
+
+def fields_of(record: object) -> dict[str, object]:
+    """What a record holds that was given to the wrong method; empty for None."""
+    record_class = type(record)
+    if record is None:
+        return {}
+    if not issubclass(record_class, Record):  # isinstance() asks the object, which may be broken
+        return {"record": record}
+    values = {field.name: getattr(record, field.name) for field in dataclass_fields(record_class)}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _kept(fields: Mapping[str, object]) -> dict[str, object]:

@@ -85,6 +85,22 @@ def encoded_field(name: str, value: object) -> str:
         raise BadField(f"{name}: cannot be written as JSON: {reason}", name) from None
 
 
+def plain_config(config: Mapping[str, object]) -> dict[str, object]:
+    """Numbers, truth values, None and texts as they are, all else as its text.
+
+    Raises ``BadField`` for what is no mapping.
+    """
+    try:
+        return {
+            as_text(name): value
+            if value is None or issubclass(type(value), str | int | float)
+            else as_text(value)
+            for name, value in config.items()
+        }
+    except Exception:  # noqa: BLE001  # a list, None, an object that is none of all this
+        raise BadField(f"config: expected a mapping, got {shown(config)}", "config") from None
+
+
 def _check_word(name: str, value: object, words: Sequence[str]) -> None:
     if type(value) is not str or value not in words:
         raise BadField(f"{name}: expected one of {', '.join(words)}, got {shown(value)}", name)

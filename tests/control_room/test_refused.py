@@ -48,7 +48,7 @@ def refused_of(run: RunDir) -> list[dict[str, Any]]:
     """The lines of every day, as JSON that is strictly JSON."""
     return [
         json.loads(line, parse_constant=pytest.fail)
-        for path in sorted(run.logs("refused").glob(run.log_glob("refused")))
+        for path in sorted(run.logs("refused").glob("*.jsonl"))
         for line in path.read_bytes().splitlines()
     ]
 
@@ -56,7 +56,7 @@ def refused_of(run: RunDir) -> list[dict[str, Any]]:
 def lines_of(run: RunDir, kind: Any) -> list[dict[str, Any]]:
     return [
         json.loads(line)
-        for path in sorted(run.logs(kind).glob(run.log_glob(kind)))
+        for path in sorted(run.logs(kind).glob("*.jsonl"))
         for line in path.read_bytes().splitlines()
     ]
 
