@@ -79,7 +79,7 @@ class Refusals:
             return None
         self._known.add(key)
         what = "A field of the status" if refusal.kind == "status" else f"A {refusal.kind} record"
-        after = "later ones like it are only counted"
+        after = "later ones like it are kept and counted without a warning"
         if len(self._known) == MOST_WARNINGS:
             after = f"no more fields are warned of after these {MOST_WARNINGS}"
         return (
