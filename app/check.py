@@ -51,7 +51,10 @@ def _run(settings: Settings, now: float) -> list[Finding]:
         return [Finding("run directory", "note", text)]
     found = [_writable(run)]
     found += _training(run, now)
-    found += [_log(run, kind) for kind in LOG_KINDS]
+    found += [_log(run, kind) for kind in LOG_KINDS if kind != "refused"]
+    refused = _log(run, "refused")
+    if refused.verdict == "ok":  # none is as it should be, and no news
+        found.append(Finding("refused records", "note", f"{refused.text}; each line says why"))
     return found
 
 

@@ -13,20 +13,20 @@ encode_text = json.encoder.encode_basestring  # a string as JSON, the quickest w
 NON_FINITE: Mapping[str, float] = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
-def _plain(value: object) -> object:
-    """What a NumPy or PyTorch scalar or a datetime stands for."""
+def plain(value: object) -> object:
+    """What a NumPy or PyTorch scalar or a datetime stands for; else ``TypeError``."""
     if isinstance(value, datetime):
         return iso_timestamp(value)
     item = getattr(value, "item", None)
     if callable(item):
-        plain: object = item()
-        if type(plain) is not type(value):
-            return plain
+        found: object = item()
+        if type(found) is not type(value):
+            return found
     raise TypeError(f"{type(value).__name__} is nothing that JSON knows")
 
 
 _encode = json.JSONEncoder(
-    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=plain
 ).encode
 
 
@@ -55,7 +55,7 @@ def _finite(value: object, depth: int = 0) -> object:
         return [_finite(inner, depth + 1) for inner in value]
     if value is None or isinstance(value, (str, int)):
         return value
-    return _finite(_plain(value), depth + 1)
+    return _finite(plain(value), depth + 1)
 
 
 def to_utf8(text: str) -> bytes:

@@ -7,10 +7,13 @@ import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NoReturn, SupportsFloat
 
 from control_room.encoding import NON_FINITE, parse_timestamp
+from control_room.shown import shown, type_name
 
+_LONGEST_NAME = 100
 _LARGEST_INT = 2**63 - 1  # what a reader's 64-bit column holds
 MAX_STEP = 10**12  # no training takes more; a larger number is a mistake, and no axis can show it
 _EXACT_TYPES: Mapping[str, type] = {"int": int, "float": float, "str": str, "bool": bool}
@@ -19,9 +22,10 @@ _EXPECTED: Mapping[str, str] = {
     "float": "a number",
     "str": "a text",
     "bool": "True or False",
-    "datetime": "a datetime",
+    "datetime": "a datetime or an ISO 8601 text",
     "Mapping[str, bool]": "a mapping of names to True or False",
     "Sequence[float]": "a sequence of numbers",
+    "Mapping[str, object]": "a mapping",
 }
 # These mean the same in every record that has them.
 _MAY_BE_EMPTY = frozenset({"prompt", "golden", "model_answer"})
@@ -32,6 +36,14 @@ _NOT_NEGATIVE = frozenset(
     }
 )
 _FRACTIONS = frozenset({"confidence", "em", "ece"})
+
+
+class BadField(ValueError):
+    """Says what is wrong with a field; ``field`` is its name, None where no single one is."""
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +59,12 @@ class FieldRule:
     high: Any
 
     def checked(self, value: object) -> Any:
-        """The value as the plain type of this field. Raises ``ValueError`` naming the field."""
+        """The value as the plain type of this field. Raises ``BadField`` naming the field."""
         if value is None:
             self.missing()
         try:
             plain = _CONVERTERS[self.kind](value)
-        # RuntimeError is how PyTorch refuses to make one number of several.
-        except (TypeError, ValueError, OverflowError, RuntimeError):
+        except Exception:  # noqa: BLE001  # whatever a value's own methods raise, it is no number
             self.refuse(value)
         if self.exact is not None and not self.low <= plain <= self.high and plain == plain:
             self.refuse(value)
@@ -77,17 +88,18 @@ class FieldRule:
         return value
 
     def refuse(self, value: object) -> NoReturn:
-        """Raise ``ValueError``: what was expected of the field, and what it was given."""
-        shown = repr(value)
-        shown = shown if len(shown) <= 60 else shown[:57] + "..."
-        raise ValueError(
+        """Raise ``BadField``: what was expected of the field, and what it was given."""
+        raise BadField(
             f"{self.owner}.{self.name}: expected {self._expected()}, "
-            f"got {shown} ({type(value).__name__})"
+            f"got {shown(value)} ({type_name(value)})",
+            self.name,
         )
 
     def missing(self) -> NoReturn:
-        """Raise ``ValueError``: the field must be given."""
-        raise ValueError(f"{self.owner}.{self.name} is missing: expected {self._expected()}")
+        """Raise ``BadField``: the field must be given."""
+        raise BadField(
+            f"{self.owner}.{self.name} is missing: expected {self._expected()}", self.name
+        )
 
     def _expected(self) -> str:
         expected = _EXPECTED[self.kind]
@@ -121,12 +133,17 @@ def rules_of(record_class: Any) -> dict[str, FieldRule]:
 
 
 def unknown_field(owner: str, name: str, known: Iterable[str]) -> NoReturn:
-    """Raise ``ValueError`` for a field that no record of this class has, naming the nearest."""
+    """Raise ``BadField`` for a field that no record of this class has, naming the nearest."""
+    nearest = _nearest(name, tuple(known))
+    hint = f"did you mean {nearest!r}?" if nearest else f"it has {', '.join(known)}"
+    raise BadField(f"{owner} has no field {shown(name)}; {hint}", name)
+
+
+@lru_cache(maxsize=128)  # a mistake in a loop is met again and again
+def _nearest(name: str, known: tuple[str, ...]) -> str | None:
     import difflib  # takes a millisecond to load, which only a mistake should cost
 
-    nearest = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {nearest[0]!r}?" if nearest else f"it has {', '.join(known)}"
-    raise ValueError(f"{owner} has no field {name!r}; {hint}")
+    return next(iter(difflib.get_close_matches(name[:_LONGEST_NAME], known, n=1)), None)
 
 
 def _range(kind: str, name: str) -> tuple[Any, Any]:
@@ -168,6 +185,8 @@ def _str(value: object) -> str:
 
 
 def _datetime(value: object) -> datetime:
+    if isinstance(value, str):
+        return parse_timestamp(value)
     if not isinstance(value, datetime):
         raise TypeError
     return value if value.utcoffset() is not None else value.astimezone()
@@ -179,6 +198,12 @@ def _flags(value: object) -> dict[str, bool]:
     for name, flag in value.items():
         if type(name) is not str or type(flag) is not bool:
             return {_str(name): _bool(flag) for name, flag in value.items()}
+    return dict(value)
+
+
+def _mapping(value: object) -> dict[str, object]:
+    if not isinstance(value, Mapping):
+        raise TypeError
     return dict(value)
 
 
@@ -197,4 +222,5 @@ _CONVERTERS = {
     "datetime": _datetime,
     "Mapping[str, bool]": _flags,
     "Sequence[float]": _floats,
+    "Mapping[str, object]": _mapping,
 }

@@ -1,6 +1,7 @@
 """What a trainer calls: appends records to the run's logs and replaces its status file.
 
-A disk that fails never fails the training: it is warned about once, counted and tried again.
+A disk that fails never fails the training: it is warned about once, counted and tried again. Nor
+does a mistake in a record: that one is refused, kept apart, counted and warned about once.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from control_room.daily_log import DailyLog
+from control_room.fields import BadField
 from control_room.flat_heads import flat_heads
 from control_room.forks import call_in_forked_children
 from control_room.local_moment import LocalMoment
@@ -34,10 +36,15 @@ from control_room.records import (
     fields_to_json_line,
     to_json_line,
 )
+from control_room.refusals import Refusal, Refusals, fields_of
 from control_room.rundir import LOG_KINDS, LogKind, RunDir
-from control_room.status_file import StatusFile
+from control_room.shown import as_text, type_name
+from control_room.status_file import StatusFile, encoded_field, plain_config
 
-_OWN_STATUS_FIELDS = ("run_id", "timestamp", "pid", "hostname", "started_at", "recorder_errors")
+_OWN_STATUS_FIELDS = (
+    *("run_id", "timestamp", "pid", "hostname", "started_at"),
+    *("recorder_errors", "recorder_refused"),
+)
 _FIELDS_OF_AN_END = ("error_message", "error_type", "pause_reason")
 
 
@@ -53,7 +60,12 @@ class Recorder:
     leaves the block (it is raised again), "paused" on Ctrl-C, "completed" at a plain end unless the
     trainer has set another status than "training".
 
-    Methods raise ``ValueError`` for a bad field, naming it, and never ``OSError``.
+    A record with a bad field, an unknown one or one that is missing is refused: it is not logged
+    but kept in ``logs/refused`` with the reason, counted in :attr:`refused`, shown by the app, and
+    warned of once (``RecorderWarning``) for each kind and field. With ``strict`` such a call raises
+    ``ValueError`` naming the field instead: for examples, tests and the first minutes of a
+    notebook. Only what Python itself refuses of a call (``note()`` without a text) raises either
+    way. No method raises ``OSError``.
     """
 
     def __init__(
@@ -61,6 +73,7 @@ class Recorder:
         run_dir: str | os.PathLike[str] | RunDir,
         *,
         run_id: str | None = None,
+        strict: bool = False,
         fsync: bool = False,
         max_waiting: int = 1000,
         clock: Callable[[], float] = time.time,
@@ -69,7 +82,13 @@ class Recorder:
         self.run_id = self.run_dir.path.resolve().name or "run" if run_id is None else run_id
         if not isinstance(self.run_id, str) or not self.run_id:
             raise ValueError(f"run_id: expected a text that is not empty, got {run_id!r}")
-        self._options = {"fsync": fsync, "max_waiting": max_waiting, "clock": clock}
+        self._options = {
+            "strict": strict,
+            "fsync": fsync,
+            "max_waiting": max_waiting,
+            "clock": clock,
+        }
+        self._strict = strict
         self._moment = LocalMoment(clock)
         self._started_at = self._moment.text
         self._lock = threading.RLock()  # re-entrant: a signal handler may record, too
@@ -83,6 +102,7 @@ class Recorder:
         self._status = StatusFile(self.run_dir.status_file, fsync=fsync)
         self._owns_status = False  # until it has written one: others may record previews only
         self._status_error: OSError | None = None
+        self._refusals = Refusals()
         self._trouble_since = ""
         self._told: dict[LogKind, tuple[OSError | None, int]] = dict.fromkeys(LOG_KINDS, (None, 0))
         self._newest_metrics: bytes | None = None
@@ -99,7 +119,9 @@ class Recorder:
 
     def log_metrics(self, record: MetricPoint | None = None, /, **fields: Any) -> None:
         """Append a metric point, given as the record or as its fields."""
-        self._newest_metrics = self._log("metrics", MetricPoint, record, fields)
+        line = self._log("metrics", MetricPoint, record, fields)
+        if line is not None:
+            self._newest_metrics = line
 
     def log_eval(self, record: EvalRecord | None = None, /, **fields: Any) -> None:
         """Append an evaluation, given as the record or as its fields."""
@@ -113,22 +135,35 @@ class Recorder:
         """Mark this moment of the run ("lowered lr"); every chart over time shows it."""
         self._log("note", NoteRecord, None, {"text": text, "step": step})
 
-    def log_heads(self, *, step: int, **arrays: Any) -> None:
+    def log_heads(self, *, step: int | None = None, **arrays: Any) -> None:
         """Append diagnostics of the attention heads: arrays of layers x heads.
 
         ``attention_entropy`` (nats), ``first_token_attention`` (0-1), ``grad_norm`` and
-        ``weight_norm``; nested lists, or arrays and tensors. What is left out is not known.
-        Raises ``ValueError`` when they are of different shapes, or of another kind.
+        ``weight_norm``; nested lists, or arrays and tensors of one shape. What is left out is not
+        known. ``step`` must be given, as in any record.
         """
-        self._log("heads", HeadRecord, None, {"step": step, **flat_heads(arrays)})
+        try:
+            flat = flat_heads(arrays)
+        except BadField as error:
+            if self._strict:
+                raise
+            self._refuse("heads", {"step": step, **arrays}, error)
+        else:
+            self._log("heads", HeadRecord, None, {"step": step, **flat})
 
     def log_config(self, config: Mapping[str, object]) -> None:
         """What the run is made with (hyperparameters, names of data): kept in the status.
 
         What is neither text, number, truth value nor None is kept as its text.
         """
-        plain = {str(name): _plain(value) for name, value in config.items()}
-        self.update_status(config=plain)
+        try:
+            plain = plain_config(config)
+        except BadField as error:
+            if self._strict:
+                raise
+            self._refuse("status", {"config": config}, error)
+        else:
+            self.update_status(config=plain)
 
     def update_status(self, **fields: Any) -> None:
         """Replace the status file; what earlier updates set stays until it is set again.
@@ -138,19 +173,21 @@ class Recorder:
         ``epoch``, ``loss``, ``learning_rate``, ``model_name``, ``checkpoint_id``,
         ``current_file``, ``batch_step``, ``batch_total_steps`` and more (docs/DATA.md); any other
         name is kept as well, with any value that JSON can hold.
+
+        A field that is refused is left out and the others are written. What it was before is no
+        longer said, so that readers show its age; a refused ``status`` alone stays what it was.
         """
-        for name in _OWN_STATUS_FIELDS:
-            if name in fields:
-                raise ValueError(f"{name}: the Recorder writes this field itself; leave it out")
         with self._lock:
-            self._status.set(
-                fields if "status" in self._status else {"status": "training"} | fields
-            )
-            if "status" in fields:
-                self._status.remove(name for name in _FIELDS_OF_AN_END if name not in fields)
-            if "current_step" in fields:
-                self._newest_metrics = None
             self._moment.refresh()
+            encoded = self._encoded(fields)
+            if "status" not in self._status:
+                encoded = {"status": '"training"'} | encoded
+            self._status.set(encoded)
+            self._status.remove(fields.keys() - encoded.keys() - {"status"})
+            if "status" in fields and "status" in encoded:
+                self._status.remove(name for name in _FIELDS_OF_AN_END if name not in encoded)
+            if "current_step" in encoded:
+                self._newest_metrics = None
             self._write_status()
 
     def mark_paused(self, reason: str | None = None) -> None:
@@ -163,13 +200,18 @@ class Recorder:
 
     def mark_crashed(self, error: BaseException | str) -> None:
         """Say that the run has failed, and why. Step and loss stay."""
-        name = None if isinstance(error, str) else type(error).__name__
-        self._mark(status="crashed", error_message=str(error) or name, error_type=name)
+        name = None if issubclass(type(error), str) else type_name(error)
+        self._mark(status="crashed", error_message=as_text(error) or name, error_type=name)
 
     @property
     def dropped(self) -> dict[LogKind, int]:
         """How many records of each kind were lost because the disk refused them for too long."""
         return {kind: log.dropped for kind, log in self._logs.items()}
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """How many records of each kind this process was refused, and fields of the "status"."""
+        return dict(self._refusals.counts)
 
     def close(self) -> None:
         """Write what still waits and close the files. Recording again opens them again."""
@@ -209,28 +251,69 @@ class Recorder:
         record_class: type[Record],
         record: Record | None,
         fields: dict[str, Any],
-    ) -> bytes:
+    ) -> bytes | None:
+        """The line that was logged; None when the record was refused."""
         with self._lock:
             moment = self._moment
             if moment.refresh():
                 self._look_around()
-            if record is None:
-                line = fields_to_json_line(
-                    record_class, fields, run_id=self.run_id, now=moment.text
-                )
-            elif isinstance(record, record_class) and not fields:
-                line = to_json_line(record, run_id=self.run_id, now=moment.text)
-            else:
-                raise ValueError(
-                    f"log_{kind}: expected one {record_class.__name__} or its fields by name, "
-                    f"got {type(record).__name__}{' and fields' if fields else ''}"
-                )
-            log = self._logs[kind]
-            before = log.error
-            log.append(line, moment.day)
-            if log.error is not before:
-                self._tell()
+            try:
+                if record is None:
+                    line = fields_to_json_line(
+                        record_class, fields, run_id=self.run_id, now=moment.text
+                    )
+                elif isinstance(record, record_class) and not fields:
+                    line = to_json_line(record, run_id=self.run_id, now=moment.text)
+                else:
+                    raise BadField(
+                        f"log_{kind}: expected one {record_class.__name__} or its fields by name, "
+                        f"got {type_name(record)}{' and fields' if fields else ''}"
+                    )
+            except Exception as error:
+                # Whatever the methods of a value raise: it is this record that is wrong.
+                if self._strict:
+                    raise
+                self._refuse(kind, {**fields_of(record), **fields}, error)
+                return None
+            self._append(kind, line)
             return line
+
+    def _append(self, kind: LogKind, line: bytes) -> None:
+        log = self._logs[kind]
+        before = log.error
+        log.append(line, self._moment.day)
+        if log.error is not before:
+            self._tell()
+
+    def _encoded(self, fields: Mapping[str, object]) -> dict[str, str]:
+        """Those fields that the status can have, as JSON texts; the others are refused."""
+        encoded = {}
+        for name, value in fields.items():
+            try:
+                if name in _OWN_STATUS_FIELDS:
+                    raise BadField(f"{name}: the Recorder writes this field; leave it out", name)
+                encoded[name] = encoded_field(name, value)
+            except BadField as error:
+                if self._strict:
+                    raise
+                self._refuse("status", {name: value}, error)
+        return encoded
+
+    def _refuse(self, kind: str, fields: Mapping[str, object], error: Exception) -> None:
+        """Count it, keep it as a line of its own, and warn when its like is new."""
+        with self._lock:
+            self._moment.refresh()
+            refusal, now = Refusal.of(kind, error), self._moment.text
+            path = self.run_dir.log_file("refused", self._moment.day)
+            self._refusals.add(refusal, now)
+            line = self._refusals.line(refusal, fields, run_id=self.run_id, now=now, log=path)
+            if line is not None:
+                self._append("refused", line)
+            warning = self._refusals.warning(refusal, path)
+            if warning is not None:
+                self._warn(warning)
+                if self._owns_status:
+                    self._write_status()
 
     def _mark(self, **fields: object) -> None:
         with self._lock:
@@ -252,6 +335,8 @@ class Recorder:
         self._owns_status = True
         if errors := self._errors():
             more["recorder_errors"] = errors
+        if refused := self._refusals.told():
+            more["recorder_refused"] = refused
         try:
             self._status.write(more)
         except OSError as error:
@@ -330,12 +415,9 @@ class Recorder:
         self._lock = threading.RLock()
         for log in self._logs.values():
             log.forget()
+        self._refusals.forget()
         self._owns_status = False
 
 
 def _named(error: OSError, path: Path) -> str:
     return f"{error.filename or path}: {error.strerror or error}."
-
-
-def _plain(value: object) -> object:
-    return value if isinstance(value, str | int | float | bool | None) else str(value)

@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
-LogKind = Literal["preview", "throughput", "metrics", "eval", "round", "note", "heads"]
+LogKind = Literal["preview", "throughput", "metrics", "eval", "round", "note", "heads", "refused"]
 LOG_KINDS: tuple[LogKind, ...] = (
     "preview",
     "throughput",
@@ -16,6 +16,7 @@ LOG_KINDS: tuple[LogKind, ...] = (
     "round",
     "note",
     "heads",
+    "refused",
 )
 
 QueuePriority = Literal["high", "normal", "low"]
@@ -29,6 +30,7 @@ _LOG_STEMS: dict[LogKind, str] = {
     "round": "rounds",
     "note": "notes",
     "heads": "heads",
+    "refused": "refused",
 }
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from control_room.encoding import to_json, to_utf8
+from control_room.fields import BadField
+from control_room.shown import as_text, shown
 
 RUN_STATES = ("idle", "training", "paused", "completed", "crashed")
 PHASES = ("training", "saving", "evaluating", "previewing")
@@ -28,9 +30,8 @@ class StatusFile:
         """The field's value as JSON text."""
         return self._fields.get(name)
 
-    def set(self, fields: Mapping[str, object]) -> None:
-        """Take all of the fields, or none: ``ValueError`` names one that JSON cannot hold."""
-        encoded = {name: _encoded(name, value) for name, value in fields.items()}
+    def set(self, encoded: Mapping[str, str]) -> None:
+        """Take the fields, each as its JSON text; see :func:`encoded_field`."""
         self._fields |= encoded
         self._version += 1
 
@@ -41,7 +42,7 @@ class StatusFile:
 
     def write(self, more: Mapping[str, object]) -> None:
         """Replace the file by the fields and ``more``. Raises ``OSError`` when it cannot."""
-        added = {name: _encoded(name, value) for name, value in more.items()}
+        added = {name: to_json(value) for name, value in more.items()}
         written = None
         while written != self._version:  # a signal handler may set fields in between
             written = self._version
@@ -71,12 +72,35 @@ class StatusFile:
             raise
 
 
-def _encoded(name: str, value: object) -> str:
-    if name == "status" and value not in RUN_STATES:
-        raise ValueError(f"status: expected one of {', '.join(RUN_STATES)}, got {value!r}")
-    if name == "phase" and value is not None and value not in PHASES:
-        raise ValueError(f"phase: expected one of {', '.join(PHASES)}, got {value!r}")
+def encoded_field(name: str, value: object) -> str:
+    """The value as JSON text. Raises ``BadField`` when the field cannot have it."""
+    if name == "status":
+        _check_word(name, value, RUN_STATES)
+    elif name == "phase" and value is not None:
+        _check_word(name, value, PHASES)
     try:
         return to_json(value)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"{name}: cannot be written as JSON: {error}") from None
+    except Exception as error:  # noqa: BLE001  # whatever a value's own methods raise
+        reason = as_text(error)
+        raise BadField(f"{name}: cannot be written as JSON: {reason}", name) from None
+
+
+def plain_config(config: Mapping[str, object]) -> dict[str, object]:
+    """Numbers, truth values, None and texts as they are, all else as its text.
+
+    Raises ``BadField`` for what is no mapping.
+    """
+    try:
+        return {
+            as_text(name): value
+            if value is None or issubclass(type(value), str | int | float)
+            else as_text(value)
+            for name, value in config.items()
+        }
+    except Exception:  # noqa: BLE001  # a list, None, an object that is none of all this
+        raise BadField(f"config: expected a mapping, got {shown(config)}", "config") from None
+
+
+def _check_word(name: str, value: object, words: Sequence[str]) -> None:
+    if type(value) is not str or value not in words:
+        raise BadField(f"{name}: expected one of {', '.join(words)}, got {shown(value)}", name)

@@ -18,7 +18,8 @@ POINTS = [(x / 10, 3 * x / 10 + 1) for x in range(-10, 11)]
 def main(run_dir: str, pause_s: float = 0.1) -> tuple[float, float]:
     """Returns slope and intercept; pauses after each step, so that a person can watch."""
     slope = intercept = 0.0
-    with Recorder(run_dir) as recorder:
+    # strict: in an example a mistake should be seen, not kept for later.
+    with Recorder(run_dir, strict=True) as recorder:
         for step in range(1, STEPS + 1):
             errors = [(slope * x + intercept - y, x) for x, y in POINTS]
             loss = sum(error**2 for error, _ in errors) / len(errors)

@@ -20,7 +20,8 @@ def main() -> None:
     model = torch.nn.Linear(1, 1)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
     x = torch.linspace(-1, 1, 21).unsqueeze(1)
-    with Recorder(options.run_dir) as recorder:
+    # strict: in an example a mistake should be seen, not kept for later.
+    with Recorder(options.run_dir, strict=True) as recorder:
         for step in range(1, options.steps + 1):
             loss = ((model(x) - (3 * x + 1)) ** 2).mean()
             loss.backward()

@@ -31,7 +31,7 @@ def train(run_dir: RunDir, *, stop: StopRequest, seed: int, total_steps: int) ->
     # Only now, as NumPy reads the environment when it is loaded.
     from examples.trainer import Trainer
 
-    with Recorder(run_dir) as recorder:
+    with Recorder(run_dir, strict=True) as recorder:
         trainer = Trainer(recorder, seed=seed, total_steps=total_steps, stopping=stop.asked)
         trainer.run()
         if not trainer.completed:

@@ -1,4 +1,6 @@
-"""What is new in a run's metrics and throughput logs, and whether its preview log grows."""
+"""What is new in a run's logs of metrics, throughput and what was refused, and whether its preview
+log grows.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ from dataclasses import dataclass
 from datetime import date
 
 from collectors.record_tail import RecordTail
+from collectors.training.refused import LAST_LINES as LAST_REFUSED
 from control_room.records import MetricPoint, ThroughputSample
+from control_room.refusals import RefusedRecord
 from control_room.rundir import RunDir
 
 LAST_LINES = 5000  # of each log that the first look goes back
@@ -20,6 +24,7 @@ class LogNews:
 
     points: Sequence[MetricPoint]
     samples: Sequence[ThroughputSample]
+    refused: Sequence[RefusedRecord]
     wrote_at: float | None  # epoch seconds of the newest sign of writing; None when there is none
     was_cut: bool  # there are earlier points that were not looked at
     was_replaced: bool  # the points are no continuation of those before
@@ -34,6 +39,7 @@ class RunLogs:
         self._last_lines = last_lines
         self._metrics = RecordTail(run, "metrics", MetricPoint, last_lines)
         self._throughput = RecordTail(run, "throughput", ThroughputSample, last_lines)
+        self._refused = RecordTail(run, "refused", RefusedRecord, LAST_REFUSED)
         self._preview_mtime: float | None = None
         self._is_first = True
 
@@ -41,11 +47,12 @@ class RunLogs:
         """Read what was appended since the last look. ``now`` is in epoch seconds."""
         points, replaced = self._metrics.read()
         samples, _ = self._throughput.read()
+        refused, _ = self._refused.read()
         was_cut = self._is_first and len(points) >= self._last_lines
         self._is_first = False
         signs = [
             min(now, record.ts.timestamp())
-            for records in (points, samples)
+            for records in (points, samples, refused)
             for record in records[-1:]
             if record.ts is not None
         ]
@@ -53,10 +60,15 @@ class RunLogs:
         return LogNews(
             points=points,
             samples=samples,
+            refused=refused,
             wrote_at=max(signs, default=None),
             was_cut=was_cut,
             was_replaced=replaced,
-            problems=(*self._metrics.problems(), *self._throughput.problems()),
+            problems=(
+                *self._metrics.problems(),
+                *self._throughput.problems(),
+                *self._refused.problems(),
+            ),
         )
 
     def _preview_growth(self, now: float) -> list[float]:

@@ -25,6 +25,7 @@ from collectors.training.json_values import (
     word,
 )
 from collectors.training.reading import Phase, RunStatus
+from collectors.training.refused import Refused, refused_of
 
 _STATUS_WORDS: dict[str, tuple[RunStatus, Phase | None]] = {
     "idle": ("idle", None),
@@ -100,6 +101,7 @@ class StatusWrite:
     written_at: float | None  # epoch seconds, by the writer's own clock
     unset: frozenset[str] = frozenset()  # fields that are said to be no longer known
     recorder_trouble: str | None = None  # what this project's recorder could not write
+    refused: Refused | None = None  # and what it refused
     error_message: str | None = None
     error_type: str | None = None
     raw: Mapping[str, object] = field(default_factory=dict)
@@ -142,7 +144,7 @@ _FIELDS: tuple[tuple[str, tuple[str, ...], _Parse], ...] = (
 )
 _USED = {name for _, names, _ in _FIELDS for name in names} | {
     *("status", "is_training", "is_paused", "phase", "timestamp", "run_id", "hostname", "pid"),
-    *("started_at", "recorder_errors", "error_message", "error_type"),
+    *("started_at", "recorder_errors", "recorder_refused", "error_message", "error_type"),
 }
 
 
@@ -199,6 +201,7 @@ def parse_status(data: Mapping[str, object]) -> StatusWrite:
         written_at=taker.take(epoch_seconds, "timestamp"),
         unset=unset,
         recorder_trouble=taker.take(_trouble, "recorder_errors"),
+        refused=taker.take(refused_of, "recorder_refused"),
         error_message=taker.take(text, "error_message"),
         error_type=taker.take(text, "error_type"),
         raw={text(name): plain(value) for name, value in data.items() if name not in _USED},

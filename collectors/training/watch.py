@@ -14,6 +14,7 @@ from typing import Any
 from collectors.training.json_file import JsonFile
 from collectors.training.liveness import LivenessPolicy, ProcessWatch, SignsOfLife, judge
 from collectors.training.reading import Liveness, RunStatus, TrainingReading
+from collectors.training.refused import RefusedLines
 from collectors.training.run_logs import RunLogs
 from collectors.training.run_state import ETAS, RunState
 from collectors.training.session import Session
@@ -48,6 +49,7 @@ class TrainingWatch:
         self._status_file = JsonFile(run.status_file)
         self._control_file = JsonFile(run.control_state_file)
         self._logs = RunLogs(run)
+        self._refused = RefusedLines(run.logs("refused"))
         self._process = ProcessWatch(hostname)
         self._signs = SignsOfLife(self._policy)
         self._state = RunState(
@@ -140,6 +142,7 @@ class TrainingWatch:
             self._state.segments.forget_start()
         for sample in news.samples:
             self._state.take_sample(sample, self._sample_clock.read(sample.ts, now))
+        self._refused.take(news.refused, now)
         if news.wrote_at is not None:
             self._saw_sign(news.wrote_at, now)
         return list(news.problems)
@@ -168,6 +171,9 @@ class TrainingWatch:
                     f"{path}: the trainer cannot record: {write.recorder_trouble} Look at the "
                     "disk of the run directory."
                 )
+        told, since = (None, None) if write is None else (write.refused, write.writer.started_at)
+        if (refused := self._refused.problem(now, told, since)) is not None:
+            doubts.append(refused)
         if (clash := self._state.segments.clash(now)) is not None:
             doubts.append(f"{self._run.path}: {clash}")
         if (divergence := self._state.divergence()) is not None:

@@ -7,6 +7,7 @@ useful to DuckDB and pandas without parsing. Long texts stand in ``raw`` alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,7 +31,7 @@ def pack(source: IO[bytes], target: Path, kind: LogKind) -> None:
     )
     with parquet.ParquetWriter(target, schema, compression="zstd") as writer:
         while lines := source.readlines(_GROUP_BYTES):
-            writer.write_table(_table(arrow, schema, lines, TABLES[kind].record))
+            writer.write_table(_table(arrow, schema, lines, kind))
 
 
 def pieces(path: Path) -> Iterator[bytes]:
@@ -46,17 +47,18 @@ def pieces(path: Path) -> Iterator[bytes]:
 
 
 def _columns(kind: LogKind) -> list[tuple[str, str]]:
+    if kind not in TABLES:
+        return []  # what was refused: its lines alone
     columns = TABLES[kind].columns.items()
     return [(name, sql) for name, sql in columns if name not in LONG_TEXTS]
 
 
-def _table(arrow: Any, schema: Any, lines: Sequence[bytes], record_class: type[Record]) -> Any:
+def _table(arrow: Any, schema: Any, lines: Sequence[bytes], kind: LogKind) -> Any:
     columns: dict[str, list[Any]] = {name: [] for name in schema.names}
     for line in lines:
-        try:
-            record = parse_line(record_class, line)
-        except ValueError:
-            record = None  # its line is kept all the same
+        record: Record | None = None
+        with suppress(ValueError):  # its line is kept all the same
+            record = parse_line(TABLES[kind].record, line) if kind in TABLES else None
         for name, values in columns.items():
             value = line if name == "raw" else getattr(record, name, None)
             values.append(list(value.items()) if isinstance(value, dict) else value)

@@ -250,7 +250,10 @@ def _told_settings(args: Any, model: Any) -> dict[str, object]:
 
 
 def _finite(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    try:
+        return isinstance(value, int | float) and math.isfinite(value)
+    except OverflowError:
+        return False  # an integer that no float can hold
 
 
 def _model_name(model: Any) -> str | None:

@@ -9,6 +9,7 @@ import pytest
 
 from app.__main__ import main
 from control_room import Recorder
+from control_room.recorder_warning import RecorderWarning
 from tests.collectors.http_stand_in import HttpServer
 from tests.collectors.ssh import outputs
 from tests.collectors.ssh.sshd import Sshd, sshd_missing
@@ -65,3 +66,18 @@ def test_every_source_is_tried_and_what_is_wrong_says_what_to_do(
     finally:
         sshd.stop()
         web.stop()
+
+
+def test_what_a_recorder_refused_is_told_where_there_is_any(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorder = Recorder(tmp_path)
+    recorder.update_status(current_step=1)
+    main(["check", "--run-dir", str(tmp_path)])
+    assert "refused records" not in capsys.readouterr().out
+    with pytest.warns(RecorderWarning):
+        recorder.log_metrics(step="two")
+    assert main(["check", "--run-dir", str(tmp_path)]) == 1
+    told = capsys.readouterr().out
+    assert "✕ training state: 1 record was refused (1 metrics)" in told
+    assert f"○ refused records: 1 days in {tmp_path / 'logs' / 'refused'}" in told

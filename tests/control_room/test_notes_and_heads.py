@@ -68,7 +68,7 @@ def test_arrays_of_heads_are_laid_out_layer_by_layer(run: RunDir, make: Any) -> 
     ],
 )
 def test_arrays_that_are_none_are_refused(run: RunDir, arrays: dict[str, Any], said: str) -> None:
-    with Recorder(run.path) as recorder, pytest.raises(ValueError, match=said):
+    with Recorder(run.path, strict=True) as recorder, pytest.raises(ValueError, match=said):
         recorder.log_heads(step=1, **arrays)
 
 

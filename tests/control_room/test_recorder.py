@@ -37,7 +37,8 @@ def run_dir(tmp_path: Path) -> RunDir:
 
 @pytest.fixture
 def recorder(run_dir: RunDir) -> Iterator[Recorder]:
-    recorder = Recorder(run_dir)
+    """Strict, as tests want it: test_refused.py has what is refused without raising."""
+    recorder = Recorder(run_dir, strict=True)
     yield recorder
     recorder.close()
 

@@ -120,7 +120,7 @@ class TestChecks:
             ("contract_status", ["a"]),
             ("token_log_probs", "abc"),
             ("token_log_probs", [0.1, "x"]),
-            ("ts", "2025-11-22T14:30:00"),
+            ("ts", "yesterday"),
             ("ts", 1_700_000_000.0),
             ("ts", datetime(2025, 1, 1).date()),  # noqa: DTZ001  # a date has no zone anyway
             ("step", np.array([1, 2])),

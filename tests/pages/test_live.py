@@ -15,6 +15,7 @@ from app.current import NotServing, monitor, serving
 from app.monitor import Monitor
 from app.settings import load_settings
 from control_room import Recorder, RunDir
+from control_room.recorder_warning import RecorderWarning
 from tests.support import ROOT, wait_until
 
 
@@ -64,6 +65,23 @@ def test_a_run_is_drawn_on_every_card(watching: Monitor, run_dir: Path) -> None:
     assert "a.jsonl" in text
     assert "the prompt" in text
     assert "No exact match" in text
+
+
+def test_what_the_recorder_refused_is_told_with_its_count_reason_and_place(
+    watching: Monitor, run_dir: Path
+) -> None:
+    recorder = Recorder(run_dir)
+    recorder.update_status(current_step=41)
+    with pytest.warns(RecorderWarning):
+        for step in range(3):
+            recorder.log_metrics(step=step, loss="<i>low</i>")
+    recorder.update_status(current_step=42)
+    wait_until(lambda: any("3 records" in text for text in watching.views.live.problems), 10)
+    page = AppTest.from_file(ROOT / "app" / "main.py", default_timeout=30).run()
+    text = shown(page)
+    assert "3 records were refused (3 metrics)" in text
+    assert "MetricPoint.loss: expected a number" in text and "&lt;i&gt;low" in text
+    assert str(run_dir / "logs" / "refused") in text
 
 
 def test_a_held_preview_is_not_replaced_by_newer_ones(watching: Monitor, run_dir: Path) -> None:

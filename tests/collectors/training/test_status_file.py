@@ -21,7 +21,15 @@ JSON = st.recursive(
 NAMES = st.sampled_from(
     [
         *("status", "phase", "is_training", "is_paused", "timestamp", "run_id", "pid", "hostname"),
-        *("started_at", "recorder_errors", "error_message", "error_type", "current_step", "loss"),
+        *(
+            "started_at",
+            "recorder_errors",
+            "recorder_refused",
+            "error_message",
+            "error_type",
+            "current_step",
+            "loss",
+        ),
         *("total_steps", "epoch", "learning_rate", "loss_trend", "throughput_trend", "model_name"),
         *("batch_step", "tokens_per_sec", "val_loss", "validation_loss", "eta_seconds", "other"),
     ]

@@ -198,7 +198,16 @@ JSON = st.recursive(
 )
 READING_FIELDS = [
     *(name for name in TrainingReading.__dataclass_fields__ if name != "raw_status"),
-    *("timestamp", "pid", "hostname", "started_at", "recorder_errors", "is_training", "is_paused"),
+    *(
+        "timestamp",
+        "pid",
+        "hostname",
+        "started_at",
+        "recorder_errors",
+        "recorder_refused",
+        "is_training",
+        "is_paused",
+    ),
 ]
 STATES = st.fixed_dictionaries(
     {}, optional={"status": st.sampled_from(["training", "paused", "crashed", "completed"])}

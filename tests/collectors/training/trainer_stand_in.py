@@ -31,9 +31,9 @@ class TrainerStandIn:
     def control(self, at: float, **fields: object) -> None:
         self.put(self.run.control_state_file, json.dumps(fields), at)
 
-    def log(self, kind: LogKind, at: float, **fields: Any) -> None:
+    def log(self, log: LogKind, at: float, /, **fields: Any) -> None:
         """Append one line."""
-        self.log_raw(kind, at, json.dumps({"ts": stamp(at), **fields}) + "\n")
+        self.log_raw(log, at, json.dumps({"ts": stamp(at), **fields}) + "\n")
 
     def log_raw(self, kind: LogKind, at: float, text: str) -> None:
         path = self.run.log_file(kind, datetime.fromtimestamp(at).astimezone().date())
