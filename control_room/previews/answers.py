@@ -24,6 +24,7 @@ _NO_MODEL = (
     "has it load a checkpoint"
 )
 _SHOWN = 300  # characters of what a server said
+_MOST_TOKENS = 10**9  # a larger number is none of tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +109,7 @@ def reply_of(told: Any, time_ms: float) -> Reply:
     reply = Reply(
         text=text or "",
         time_ms=time_ms,
-        finish_reason=reason if isinstance(reason, str) else None,
+        finish_reason=reason if isinstance(reason, str) and reason else None,
         prompt_tokens=_count(usage.get("prompt_tokens")),
         model_tokens=_count(usage.get("completion_tokens")),
         log_probs=_log_probs(choice.get("logprobs")),
@@ -122,8 +123,9 @@ def reply_of(told: Any, time_ms: float) -> Reply:
 
 
 def _count(value: object) -> int | None:
-    good = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-    return value if good else None  # type: ignore[return-value]  # it is an int
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MOST_TOKENS:
+        return None
+    return value
 
 
 def _log_probs(told: Any) -> tuple[float, ...] | None:

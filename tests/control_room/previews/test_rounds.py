@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from control_room.previews.log import open_failures
 from tests.control_room.previews.conftest import EXAMPLES, Bench
@@ -212,6 +212,31 @@ class TestTrouble:
         assert bad.model_answer == "4"
         assert "error" in str(bad.error)
         assert server.asked[max(server.asked, key=lambda each: server.asked[each])] == 4
+
+    @pytest.mark.parametrize(
+        "odd",
+        [
+            {"finish": ""},
+            {"finish_reason": 7},
+            {"usage": {"prompt_tokens": 2**70, "completion_tokens": -1}},
+            {"usage": {"prompt_tokens": "many"}},
+            {"model": ""},
+        ],
+        ids=str,
+    )
+    def test_what_no_record_takes_is_not_told_and_ends_no_round(
+        self, bench: Bench, serve: Serve, odd: dict[str, Any]
+    ) -> None:
+        def answer(body: dict[str, Any]) -> Response:
+            told = json.loads(bytes(completion("4").body))
+            if "finish" in odd or "finish_reason" in odd:
+                told["choices"][0]["finish_reason"] = odd.get("finish", odd.get("finish_reason"))
+            return JSONResponse(told | {key: odd[key] for key in odd if key in told})
+
+        bench.checkpoint(1)
+        bench.work_off(bench.runner(serve(answer).url))
+        (ended,) = bench.rounds()
+        assert (ended.outcome, ended.correct) == ("completed", EXAMPLES)
 
     def test_an_eval_counts_the_answers_of_the_model_alone(
         self, bench: Bench, serve: Serve
