@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from app import charts_compare
-from app.cards import kit
+from app.cards import kit, preview
 from app.chart_box import chart_box
 from app.current import monitor, runs
 from app.diff import word_diff
@@ -196,11 +196,12 @@ def draw_flip(flip: Flip) -> None:
     left, right = st.columns(2, gap="small")
     for place, name, answer in ((left, "A", flip.before), (right, "B", after)):
         mark = "✓ right" if answer.exact_match else "✕ wrong"
-        text = word_diff(after.golden, answer.model_answer).answer_html or "(empty)"
+        why = preview.why_no_answer(answer)
+        text = word_diff(after.golden, answer.model_answer).answer_html
         with place:
             st.html(
                 f'<div class="cr">{kit.heading(f"{name}, step {answer.step:,} · {mark}")}'
-                f"{kit.text_box(text or '(empty)')}</div>"
+                f"{kit.text_box(text) if why is None else kit.problems([why])}</div>"
             )
 
 

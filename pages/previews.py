@@ -11,7 +11,6 @@ from app.cards import kit, preview
 from app.current import monitor
 from app.filter_bar import filter_bar, write_address
 from app.preview_filter import describe, to_query
-from app.views import Preview
 from app.waiting import history_or_wait
 from control_room.history import queries
 from control_room.history.filters import PreviewFilter
@@ -96,7 +95,7 @@ def table(rows: tuple[PreviewRow, ...], wanted: PreviewFilter, page_number: int)
             "Source": row.source_pool,
             "EM": _match(row.exact_match),
             "CE": row.ce,
-            "Failure mode": (row.failure_mode or "").replace("_", " "),
+            "Failure mode": preview.failure(row),
             "Prompt": row.prompt,
         }
         for row in rows
@@ -137,8 +136,7 @@ def detail(wanted: PreviewFilter) -> None:
             if st.button(label, disabled=target is None, key=f"previews-{label}"):
                 st.session_state["previews-seq"] = target
                 st.rerun(scope="fragment")
-    shown = Preview.model_validate({name: getattr(row, name) for name in Preview.model_fields})
-    st.html(preview.detail_html(shown))
+    st.html(preview.detail_html(row))
     same_example(row, cursor)
 
 

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi import Path as PathParameter
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationInfo,
+    create_model,
+)
 
 from app.api.wire import packed_json
 from app.history import HistoryNotReady
 from app.monitor import Monitor
+from app.preview_fields import preview_fields
 from app.preview_filter import moment
 from app.views import Preview
 from control_room.history import queries
@@ -85,25 +93,78 @@ class FilterQuery(BaseModel):
         """The condition. An empty text asks for nothing."""
         given = {
             name: value
-            for name in type(self).model_fields
-            if (value := getattr(self, name)) not in (None, "") and name not in ("limit", "offset")
+            for name in FilterQuery.model_fields
+            if (value := getattr(self, name)) not in (None, "")
         }
         if "q" in given:
             given["text"] = given.pop("q")
         return PreviewFilter(**given)
 
 
+if TYPE_CHECKING:
+    _Whole = Preview
+else:
+    _Whole = create_model("_Whole", **preview_fields(lists=True))
+
+
+class LoggedPreview(_Whole):
+    """A preview of the history; ``id`` is its day and line in the logs.
+
+    `fields` chooses what an answer holds; lists of numbers are left out unless it names them.
+    """
+
+    id: str
+
+
+WITHOUT_ASKING = "*"
+
+
+def chosen_fields(text: str) -> tuple[str, ...]:
+    """The names that ``fields=`` asks for, ``id`` always among them.
+
+    Raises ``ValueError`` naming those that are none.
+    """
+    asked = dict.fromkeys(name for part in text.split(",") if (name := part.strip()))
+    unknown = [name for name in asked if name not in (*LoggedPreview.model_fields, WITHOUT_ASKING)]
+    if unknown or not asked:
+        raise ValueError(
+            f"there is no field {', '.join(map(repr, unknown)) or repr(text)}; there are "
+            f"{', '.join(LoggedPreview.model_fields)}, and {WITHOUT_ASKING} for all but "
+            f"{', '.join(queries.LIST_COLUMNS)}"
+        )
+    return tuple(
+        name
+        for name in LoggedPreview.model_fields
+        if name in asked
+        or name == "id"
+        or (WITHOUT_ASKING in asked and name not in queries.LIST_COLUMNS)
+    )
+
+
+def _checked(text: str) -> str:
+    chosen_fields(text)
+    return text
+
+
+Fields = Annotated[
+    str,
+    Query(
+        description=(
+            "Names of fields, with commas between them: an answer holds these and `id`. `*` stands "
+            f"for all but {', '.join(f'`{name}`' for name in queries.LIST_COLUMNS)}."
+        ),
+        examples=["*,token_log_probs"],
+    ),
+    AfterValidator(_checked),
+]
+
+
 class PageQuery(FilterQuery):
-    """Which previews, and how many of them."""
+    """Which previews, how many of them, and what of each."""
 
     limit: Annotated[int, Query(ge=1, le=1_000), Whole] = 100
     offset: Annotated[int, Query(ge=0, le=_LARGEST), Whole] = 0
-
-
-class LoggedPreview(Preview):
-    """A preview of the history; ``id`` is its day and line in the logs."""
-
-    id: str
+    fields: Fields = WITHOUT_ASKING
 
 
 class PreviewHistory(BaseModel):
@@ -130,11 +191,16 @@ def history_routes(router: APIRouter, monitor: Monitor) -> None:
     )
     def preview_history(request: Request, query: Annotated[PageQuery, Query()]) -> Response:
         """A page of the previews that match, newest first, with full texts."""
+        chosen = chosen_fields(query.fields)
         page = queries.preview_page(
-            ready_cursor(monitor), query.filter(), limit=query.limit, offset=query.offset
+            ready_cursor(monitor),
+            query.filter(),
+            limit=query.limit,
+            offset=query.offset,
+            lists=not set(chosen).isdisjoint(queries.LIST_COLUMNS),
         )
         shown = PreviewHistory.model_construct(
-            previews=[logged(row) for row in page.rows],
+            previews=[logged(row, chosen) for row in page.rows],
             limit=query.limit,
             offset=query.offset,
             count=len(page.rows),
@@ -143,7 +209,7 @@ def history_routes(router: APIRouter, monitor: Monitor) -> None:
             next=_link(request, query, query.offset + query.limit, page.total),
             previous=_link(request, query, query.offset - query.limit, page.total),
         )
-        return packed_json(request, shown.model_dump_json().encode())
+        return packed_json(request, shown.model_dump_json(exclude_unset=True).encode())
 
     for kind in FILES:
         router.add_api_route(
@@ -170,12 +236,14 @@ def history_routes(router: APIRouter, monitor: Monitor) -> None:
     def one_preview(
         request: Request,
         id: Annotated[str, PathParameter(pattern=queries.PREVIEW_ID, examples=["2026-01-31.12"])],
+        fields: Fields = WITHOUT_ASKING,
     ) -> Response:
         """One preview by its day and line in the logs."""
         row = queries.preview_by_id(ready_cursor(monitor), id)
         if row is None:
             raise HTTPException(404, f"There is no preview {id} in the logs.")
-        return packed_json(request, logged(row).model_dump_json().encode())
+        shown = logged(row, chosen_fields(fields))
+        return packed_json(request, shown.model_dump_json(exclude_unset=True).encode())
 
 
 def ready_cursor(monitor: Monitor) -> Cursor:
@@ -186,10 +254,9 @@ def ready_cursor(monitor: Monitor) -> Cursor:
         raise HTTPException(503, str(reason), headers={"Retry-After": "1"}) from None
 
 
-def logged(row: PreviewRow) -> LoggedPreview:
-    """A row of the history as the API gives it. The types are the database's: nothing to check."""
-    values = {name: getattr(row, name) for name in LoggedPreview.model_fields}
-    return LoggedPreview.model_construct(**values)
+def logged(row: PreviewRow, chosen: Iterable[str]) -> LoggedPreview:
+    """These fields of a row of the history. The types are the database's: nothing to check."""
+    return LoggedPreview.model_construct(**{name: getattr(row, name) for name in chosen})
 
 
 def _link(request: Request, query: PageQuery, offset: int, total: int) -> str | None:
