@@ -39,6 +39,13 @@ SELECT check_name, regime, count(*) AS asked, avg(kept::INT) AS kept
 FROM (SELECT regime, unnest(map_keys(contract_status)) AS check_name,
              unnest(map_values(contract_status)) AS kept FROM previews)
 GROUP BY ALL ORDER BY kept""",
+    "Without an answer": """\
+SELECT error, finish_reason, host, count(*) AS previews, max(step) AS last_step
+FROM previews WHERE error IS NOT NULL OR (model_answer = '' AND golden <> '')
+GROUP BY ALL ORDER BY previews DESC""",
+    "Rounds that fell short": """\
+SELECT step, kind, checkpoint_id, outcome, reason, answered, examples, errors, time_s
+FROM rounds WHERE outcome <> 'completed' OR errors > 0 ORDER BY seq DESC""",
     "Loss over steps": """\
 SELECT step, loss FROM metrics WHERE loss IS NOT NULL ORDER BY step""",
     "Lines that cannot be read": """\

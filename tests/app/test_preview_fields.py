@@ -53,7 +53,7 @@ IN_JSON = {
 
 
 def is_moment(text: str) -> bool:
-    return datetime.fromisoformat(text) == LOGGED["ts"]
+    return bool(datetime.fromisoformat(text) == LOGGED["ts"])
 
 
 @pytest.fixture(scope="module")
