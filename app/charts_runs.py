@@ -14,8 +14,18 @@ _OUTCOMES = {"loss": "Loss", "val_loss": "Validation loss", "fixed_eval_em": "EM
 Points = Sequence[tuple[int, float]]
 
 
-def overlay(curves: Mapping[str, Points], *, label: str, weight: float, is_rate: bool) -> Chart:
-    """One line for each run; where it is smoothed, the values themselves stand faintly behind."""
+def overlay(
+    curves: Mapping[str, Points],
+    *,
+    totals: Mapping[str, int],
+    label: str,
+    weight: float,
+    is_rate: bool,
+) -> Chart:
+    """One line for each run; where it is smoothed, the values themselves stand faintly behind.
+
+    ``totals``: how many values each run has, of which its curve may have fewer.
+    """
     traces: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
     for place, (name, points) in enumerate(curves.items()):
@@ -60,7 +70,14 @@ def overlay(curves: Mapping[str, Points], *, label: str, weight: float, is_rate:
         yaxis={**axis, "tickformat": ".0%"} if is_rate else axis,
     )
     newest = ", ".join(f"{name} {points[-1][1]:.3g}" for name, points in curves.items() if points)
-    return Chart(figure, f"{label} over steps; newest: {newest}.", rows)
+    thinned = [
+        f"of {name} {len(points):,} of {totals[name]:,}"
+        for name, points in curves.items()
+        if len(points) < totals[name]
+    ]
+    left_out = f"{', '.join(thinned)} values are drawn." if thinned else ""
+    said = f"{label} over steps; newest: {newest}."
+    return Chart(figure, said, rows, left_out[:1].upper() + left_out[1:])
 
 
 def parallel(runs: Sequence[RunSummary], settings: Sequence[str]) -> Chart:

@@ -109,8 +109,8 @@ def side(kind: SideKind, name: str) -> Side:
 def verdict(found: Comparison, a: str, b: str) -> None:
     """The difference, and whether it may be chance."""
     figures = [
-        (f"A · {escape(a)}", _rate(found.a.em, found.a.interval, found.a.count)),
-        (f"B · {escape(b)}", _rate(found.b.em, found.b.interval, found.b.count)),
+        (f"A · {a}", _rate(found.a.em, found.a.interval, found.a.count)),
+        (f"B · {b}", _rate(found.b.em, found.b.interval, found.b.count)),
     ]
     difference = found.difference
     if difference is not None:
@@ -159,6 +159,8 @@ def flips(pair: PairOfSides, found: Comparison) -> None:
     if not turned:
         st.html(kit.empty("Flips", f"No example was {wanted}.", "Look at the other kind."))
         return
+    if len(turned) < (every := found.fixed if wanted == "fixed" else found.broken):
+        st.caption(f"The newest {len(turned)} of {every:,}.")
     chosen = st.dataframe(
         [_row(flip) for flip in turned],
         hide_index=True,

@@ -144,6 +144,8 @@ def domains(cursor: Cursor) -> None:
                 alt=chart.description,
                 config={"displaylogo": False, "displayModeBar": False},
             )
+    if left_out := [f"{name}: {c.left_out}" for name, c in drawn.items() if c.left_out]:
+        st.html(f'<div class="cr">{kit.note(" ".join(left_out))}</div>')
 
 
 def kept() -> None:

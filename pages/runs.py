@@ -132,6 +132,7 @@ def curves(names: list[str]) -> None:
     write_address({"curve": name})
     st.query_params["of"] = chosen
     found: dict[str, list[tuple[int, float]]] = {}
+    totals: dict[str, int] = {}
     marks: list[Note] = []
     waiting = []
     for each in chosen:
@@ -142,17 +143,20 @@ def curves(names: list[str]) -> None:
             waiting.append(of_run)
             continue
         if name == EM:
-            found[each] = [
-                (e.step, e.em)
-                for e in evaluations(cursor, most=POINTS)
-                if e.domain is None and e.em is not None
-            ]
+            whole = [e for e in evaluations(cursor, most=POINTS) if e.domain is None]
+            found[each] = [(e.step, e.em) for e in whole if e.em is not None]
+            totals[each] = len(found[each]) + (whole[0].all_of - len(whole) if whole else 0)
         else:
-            found[each] = list(metric_series(cursor, name, points=POINTS).points)
+            series = metric_series(cursor, name, points=POINTS)
+            found[each], totals[each] = list(series.points), series.total
         if len(chosen) == 1:
             marks = notes(cursor)
     chart = charts_runs.overlay(
-        {n: p for n, p in found.items() if p}, label=CURVES[name], weight=weight, is_rate=name == EM
+        {n: p for n, p in found.items() if p},
+        totals=totals,
+        label=CURVES[name],
+        weight=weight,
+        is_rate=name == EM,
     )
     chart_box(f"runs-{name}", CURVES[name], chart, "None of these runs has logged it.", notes=marks)
     if waiting:
