@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.charts import DASHES, PALETTE, Chart, figure_of, pick, safe
-from app.run_table import RunSummary, outcomes
+from app.run_table import RunSummary, outcomes, setting_text
 from control_room.smoothing import smoothed
 
-_OUTCOMES = {"loss": "Loss", "val_loss": "Validation loss", "fixed_eval_em": "EM"}
+_NOT_TOLD = "not told"
 
 Points = Sequence[tuple[int, float]]
 
@@ -84,9 +84,7 @@ def parallel(runs: Sequence[RunSummary], settings: Sequence[str]) -> Chart:
     """Settings that differ and what came of them, one line through all axes for each run."""
     outcome_names = sorted({name for run in runs for name in outcomes(run)})
     columns = {name: [run.config.get(name) for run in runs] for name in settings}
-    columns |= {
-        _OUTCOMES[name]: [outcomes(run).get(name) for run in runs] for name in outcome_names
-    }
+    columns |= {name: [outcomes(run).get(name) for run in runs] for name in outcome_names}
     columns = {n: values for n, values in columns.items() if any(v is not None for v in values)}
     if len(runs) < 2 or len(columns) < 2:
         return Chart({"data": [], "layout": {}}, "")
@@ -114,13 +112,14 @@ def parallel(runs: Sequence[RunSummary], settings: Sequence[str]) -> Chart:
 def _axis(name: str, values: Sequence[Any]) -> dict[str, Any]:
     numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
     if len(numbers) == len(values):
-        return {"label": safe(name), "values": numbers}
-    names = sorted({"not told" if value is None else str(value) for value in values})
-    places = [names.index("not told" if value is None else str(value)) for value in values]
+        return {"label": safe(name), "values": numbers, "tickformat": ".4~g"}
+    told = [_NOT_TOLD if value is None else setting_text(value) for value in values]
+    names = sorted(set(told))
+    places = [names.index(each) for each in told]
     return {
         "label": safe(name),
         "values": places,
         "tickvals": list(range(len(names))),
-        "ticktext": [safe(each[:18]) for each in names],
+        "ticktext": [each[:18] for each in names],  # unlike the label, Plotly shows it as it is
         "range": [-0.2, len(names) - 0.8],
     }

@@ -168,7 +168,7 @@ def kept() -> None:
         column_config={
             "EM": st.column_config.NumberColumn(format="percent"),
             "CE": st.column_config.NumberColumn(format="%.3f"),
-            "Loss": st.column_config.NumberColumn(format="%.3f"),
+            "Loss": st.column_config.NumberColumn(format="%.4g"),
             "Size, MB": st.column_config.NumberColumn(format="%.1f"),
             "Step": st.column_config.NumberColumn(format="localized"),
         },
