@@ -73,7 +73,7 @@ def outcomes(run: RunSummary) -> dict[str, float]:
         for name, label in _LOSSES.items()
         if (value := run.values.get(name)) is not None
     }
-    return found if run.em is None else found | {f"EM of the {run.em.kind}": run.em.em}
+    return found if run.em is None else found | {f"EM, {run.em.kind}": run.em.em}
 
 
 def setting_text(value: object) -> str:

@@ -83,7 +83,7 @@ def main() -> None:
 def examples() -> None:
     """Questions to start from."""
     st.session_state.setdefault(TEXT_KEY, next(iter(EXAMPLES.values())))
-    st.pills("Examples", list(EXAMPLES), key="sql-example", on_change=_use_example)
+    st.pills("Examples", list(EXAMPLES), key="sql-example", on_change=_use_example, wrap=True)
 
 
 def _use_example() -> None:

@@ -117,9 +117,13 @@ _ERROR = "error"  # a finish_reason of servers that put the error where the answ
 
 
 def failure(preview: Shown) -> str:
-    """What went wrong, in a few words for a table; empty where nothing did."""
+    """What went wrong, in the few words that a table has room for; empty where nothing did."""
     mode = (preview.failure_mode or "").replace("_", " ")
-    return " · ".join(filter(None, (mode, why_no_answer(preview))))
+    if why_no_answer(preview) is None:
+        return mode
+    reason = preview.error or preview.finish_reason
+    said = "no answer" if preview.error or preview.finish_reason == _ERROR else "empty"
+    return " · ".join(filter(None, (mode, f"{said}: {reason}" if reason else said)))
 
 
 def _answers(preview: Shown) -> tuple[str, str, str]:

@@ -39,7 +39,7 @@ def test_without_an_evaluation_em_is_that_of_the_newest_previews(tmp_path: Path)
     assert found is not None
     assert (found.em, found.kind, found.said) == (0.75, "previews", "last 4 previews")
     summary = run_summary("run", tmp_path / "run", found)
-    assert outcomes(summary)["EM of the previews"] == 0.75
+    assert outcomes(summary)["EM, previews"] == 0.75
 
 
 def test_an_evaluation_of_the_fixed_set_comes_first_and_the_newest_counts(tmp_path: Path) -> None:

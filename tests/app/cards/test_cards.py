@@ -359,24 +359,40 @@ def test_the_difference_between_golden_and_answer_is_marked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "why"),
+    ("values", "why", "in_a_table"),
     [
-        ({"error": "HTTP 500 from box:8000"}, "No answer: HTTP 500 from box:8000"),
-        ({"error": "too long", "finish_reason": "error"}, "too long (finish_reason: error)"),
-        ({"finish_reason": "error"}, "No answer: the server ended it with finish_reason: error"),
-        ({"finish_reason": "length"}, "The answer is empty (finish_reason: length)"),
-        ({}, "The answer is empty (the log tells no finish_reason and no error)"),
+        (
+            {"error": "HTTP 500 from box:8000"},
+            "No answer: HTTP 500 from box:8000",
+            "no answer: HTTP 500 from box:8000",
+        ),
+        (
+            {"error": "too long", "finish_reason": "error"},
+            "too long (finish_reason: error)",
+            "no answer: too long",
+        ),
+        (
+            {"finish_reason": "error"},
+            "No answer: the server ended it with finish_reason: error",
+            "no answer: error",
+        ),
+        (
+            {"finish_reason": "length"},
+            "The answer is empty (finish_reason: length)",
+            "empty: length",
+        ),
+        ({}, "The answer is empty (the log tells no finish_reason and no error)", "empty"),
     ],
 )
 def test_a_preview_without_an_answer_says_why_and_marks_no_difference(
-    values: dict[str, object], why: str
+    values: dict[str, object], why: str, in_a_table: str
 ) -> None:
     silent = a_preview(model_answer="", exact_match=None, **values)
     html = preview.answers_html(silent)
     assert why in text(html)
     assert "<del>" not in html and "Struck through" not in html and "(empty)" not in html
     assert "No answer" in text(preview.outcome_html(silent, previews()))
-    assert why in preview.failure(silent)
+    assert preview.failure(silent) == in_a_table
 
 
 def test_what_a_server_said_instead_of_an_answer_is_shown_as_it_is() -> None:
@@ -387,7 +403,7 @@ def test_what_a_server_said_instead_of_an_answer_is_shown_as_it_is() -> None:
 
 def test_an_empty_answer_that_failed_keeps_its_failure_mode() -> None:
     wrong = a_preview(model_answer="", exact_match=False, failure_mode="wrong_content")
-    assert preview.failure(wrong).startswith("wrong content · The answer is empty")
+    assert preview.failure(wrong) == "wrong content · empty"
     assert "✕ No exact match: wrong content" in text(preview.outcome_html(wrong, previews()))
     assert preview.failure(a_preview()) == ""
 
