@@ -15,6 +15,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     ValidationInfo,
     create_model,
 )
@@ -104,7 +105,14 @@ class FilterQuery(BaseModel):
 if TYPE_CHECKING:
     _Whole = Preview
 else:
-    _Whole = create_model("_Whole", **preview_fields(lists=True))
+    # An answer may leave any of them out, whether or not every preview has it.
+    _Whole = create_model(
+        "_Whole",
+        **{
+            name: (kind, Field(default_factory=lambda: None))
+            for name, (kind, _) in preview_fields(lists=True).items()
+        },
+    )
 
 
 class LoggedPreview(_Whole):
@@ -117,6 +125,7 @@ class LoggedPreview(_Whole):
 
 
 WITHOUT_ASKING = "*"
+_FIELD = f" *({'|'.join(LoggedPreview.model_fields)}|\\*) *"
 
 
 def chosen_fields(text: str) -> tuple[str, ...]:
@@ -124,21 +133,16 @@ def chosen_fields(text: str) -> tuple[str, ...]:
 
     Raises ``ValueError`` naming those that are none.
     """
-    asked = dict.fromkeys(name for part in text.split(",") if (name := part.strip()))
-    unknown = [name for name in asked if name not in (*LoggedPreview.model_fields, WITHOUT_ASKING)]
-    if unknown or not asked:
+    known = tuple(LoggedPreview.model_fields)
+    asked = [name.strip(" ") for name in text.split(",")]
+    if unknown := [name for name in asked if name not in (*known, WITHOUT_ASKING)]:
         raise ValueError(
-            f"there is no field {', '.join(map(repr, unknown)) or repr(text)}; there are "
-            f"{', '.join(LoggedPreview.model_fields)}, and {WITHOUT_ASKING} for all but "
-            f"{', '.join(queries.LIST_COLUMNS)}"
+            f"there is no field {', '.join(map(repr, unknown))}; there are {', '.join(known)}, "
+            f"and {WITHOUT_ASKING} for all but {', '.join(queries.LIST_COLUMNS)}"
         )
-    return tuple(
-        name
-        for name in LoggedPreview.model_fields
-        if name in asked
-        or name == "id"
-        or (WITHOUT_ASKING in asked and name not in queries.LIST_COLUMNS)
-    )
+    if WITHOUT_ASKING in asked:
+        asked += [name for name in known if name not in queries.LIST_COLUMNS]
+    return tuple(name for name in known if name in asked or name == "id")
 
 
 def _checked(text: str) -> str:
@@ -154,6 +158,8 @@ Fields = Annotated[
             f"for all but {', '.join(f'`{name}`' for name in queries.LIST_COLUMNS)}."
         ),
         examples=["*,token_log_probs"],
+        # Described only: pydantic's own refusal would not say which name is wrong.
+        json_schema_extra={"pattern": f"^{_FIELD}(,{_FIELD})*$"},
     ),
     AfterValidator(_checked),
 ]
