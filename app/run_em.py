@@ -13,13 +13,14 @@ from control_room.history.patterns import PatternRules
 from control_room.rundir import RunDir
 
 Kind = Literal["fixed set", "previews"]
+_PACKED = (".gz", ".parquet")
 
 
 @dataclass(frozen=True, slots=True)
 class RunEm:
-    """Exact match (0-1) and what it is of; ``said`` tells it in words."""
+    """Exact match (0-1) and what it is of; ``said`` tells it, or why it is not known, in words."""
 
-    em: float
+    em: float | None
     kind: Kind
     said: str
 
@@ -32,7 +33,10 @@ class RunEms:
         self._watches: dict[Path, tuple[EvalWatch, PreviewWatch]] = {}
 
     def of(self, path: Path) -> RunEm | None:
-        """Of the newest fixed evaluation, else of the newest previews; None without either."""
+        """Of the newest fixed evaluation, else of the newest previews; None without either.
+
+        Days that were packed are not read: that takes an index of all of them.
+        """
         with self._lock:
             if path not in self._watches:
                 run = RunDir(path)
@@ -43,7 +47,8 @@ class RunEms:
                 return RunEm(fixed.em, "fixed set", f"fixed set, step {fixed.step:,}")
             newest = previews.read().summary.em_last_100
         if newest.em is None:
-            return None
+            packed = any(file.suffix in _PACKED for file in RunDir(path).logs("preview").glob("*"))
+            return RunEm(None, "previews", "in packed days, see Compare") if packed else None
         return RunEm(newest.em, "previews", f"last {newest.count} previews")
 
     def keep(self, paths: set[Path]) -> None:

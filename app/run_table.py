@@ -73,7 +73,9 @@ def outcomes(run: RunSummary) -> dict[str, float]:
         for name, label in _LOSSES.items()
         if (value := run.values.get(name)) is not None
     }
-    return found if run.em is None else found | {f"EM, {run.em.kind}": run.em.em}
+    if run.em is not None and run.em.em is not None:
+        found[f"EM, {run.em.kind}"] = run.em.em
+    return found
 
 
 def setting_text(value: object) -> str:

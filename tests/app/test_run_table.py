@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import math
 from decimal import Decimal
 from pathlib import Path
@@ -63,6 +64,18 @@ def test_what_the_status_file_tells_comes_before_previews(tmp_path: Path) -> Non
     summary = run_summary("run", run.path, RunEms().of(run.path))
     assert summary.em is not None
     assert (summary.em.em, summary.em.said) == (0.625, "fixed set, told in the status file")
+
+
+def test_previews_in_packed_days_are_told_as_such(tmp_path: Path) -> None:
+    with Recorder(tmp_path / "run") as recorder:
+        log_previews(recorder, right=1, wrong=0)
+    (day,) = (tmp_path / "run" / "logs" / "preview").glob("*.jsonl")
+    day.with_name(f"{day.name}.gz").write_bytes(gzip.compress(day.read_bytes()))
+    day.unlink()
+    found = RunEms().of(tmp_path / "run")
+    assert found is not None and found.em is None
+    assert found.said == "in packed days, see Compare"
+    assert "EM, previews" not in outcomes(run_summary("run", tmp_path / "run", found))
 
 
 def test_a_run_with_neither_has_no_em(tmp_path: Path) -> None:
