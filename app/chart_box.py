@@ -27,6 +27,7 @@ def chart_box(
     """Draw ``chart``, and return what is selected in it; without rows, say ``empty``.
 
     ``key`` names it in the app and its file; ``note`` stands below, in place of its description.
+    What the chart leaves out is said in any case.
     ``notes`` are those of the run, for a chart over steps or time, as ``axis`` says.
     """
     if not chart.rows:
@@ -42,7 +43,8 @@ def chart_box(
         config={"displaylogo": False, "displayModeBar": False},
         **selection,
     )
-    st.html(f'<div class="cr">{kit.note(note or chart.description)}</div>')
+    said = " ".join(filter(None, (note or chart.description, chart.left_out)))
+    st.html(f'<div class="cr">{kit.note(said)}</div>')
     return drawn
 
 

@@ -20,6 +20,7 @@ from control_room.history.aggregates import (
     Rate,
     StepRate,
     ThroughputPoint,
+    ThroughputPoints,
     ThroughputSetting,
 )
 
@@ -37,11 +38,15 @@ _CELL_TEXT = "#16211f"
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A figure with its rows and its description; no rows, nothing to draw."""
+    """A figure with its rows and its description; no rows, nothing to draw.
+
+    ``left_out`` says in a sentence what of the history is not drawn, where that is so.
+    """
 
     figure: Figure
     description: str
     rows: list[dict[str, Any]] = field(default_factory=list)
+    left_out: str = ""
 
     def csv(self) -> str:
         """The rows as CSV with a header."""
@@ -183,7 +188,7 @@ def failure_shares(shares: Sequence[FailureShare]) -> Chart:
             {
                 "type": "bar",
                 "orientation": "h",
-                "y": [_mode(share.failure_mode) for share in reversed(shares)],
+                "y": [safe(_mode(share.failure_mode)) for share in reversed(shares)],
                 "x": [share.share for share in reversed(shares)],
                 "customdata": [share.count for share in reversed(shares)],
                 "text": [f"{100 * share.share:.0f} %" for share in reversed(shares)],
@@ -212,7 +217,7 @@ def failures_over_steps(shares: Sequence[FailureShare]) -> Chart:
         traces.append(
             {
                 "type": "bar",
-                "name": _mode(mode),
+                "name": safe(_mode(mode)),
                 "x": [(share.first_step + share.last_step) / 2 for share in own],
                 "y": [share.share for share in own],
                 "width": [share.last_step - share.first_step + 1 for share in own],
@@ -279,9 +284,24 @@ def em_by_bin(bins: Sequence[BinRate], *, axis: str, unit_digits: int = 0) -> Ch
     return Chart(figure, said, rows)
 
 
-def throughput(points: Sequence[ThroughputPoint], settings: Sequence[ThroughputSetting]) -> Chart:
+def drawn_of(drawn: int, total: int, what: str) -> str:
+    """A sentence for :attr:`Chart.left_out`; empty where all are drawn."""
+    if drawn >= total:
+        return ""
+    return f"Drawn are {drawn:,} of {total:,} {what}, evenly spread over the run."
+
+
+def throughput(points: ThroughputPoints, settings: Sequence[ThroughputSetting]) -> Chart:
     """Speed against memory, by batch size and sequence length; the best and the limit marked."""
-    shown = [point for point in points if point.vram_used_gb is not None]
+    shown = [point for point in points.drawn if point.vram_used_gb is not None]
+    left_out = [drawn_of(len(points.drawn), points.total, "samples")]
+    if unplaced := len(points.drawn) - len(shown):
+        do = (
+            "does not tell its memory and is"
+            if unplaced == 1
+            else "do not tell their memory and are"
+        )
+        left_out.append(f"{unplaced:,} of them {do} left out.")
     traces = _few_settings(shown, settings) if len(settings) <= 12 else [_many_settings(shown)]
     best = next((s for s in settings if s.vram_used_gb_max is not None), None)
     limit = memory_limit_gb(settings)
@@ -344,7 +364,7 @@ def throughput(points: Sequence[ThroughputPoint], settings: Sequence[ThroughputS
         }
         for point in shown
     ]
-    return Chart(figure, said, rows)
+    return Chart(figure, said, rows, " ".join(filter(None, left_out)))
 
 
 def _few_settings(
@@ -516,7 +536,7 @@ def _last(points: Sequence[StepRate], group: str) -> float:
 
 
 def _mode(mode: str) -> str:
-    return safe(mode.replace("_", " "))
+    return mode.replace("_", " ")
 
 
 def safe(text: str) -> str:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from app.charts import DASHES, HATCHES, PALETTE, SYMBOLS, Chart, figure_of, pick, safe
+from app.charts import (
+    DASHES,
+    HATCHES,
+    PALETTE,
+    SYMBOLS,
+    Chart,
+    drawn_of,
+    figure_of,
+    pick,
+    safe,
+)
 from control_room.calibration import ConfidenceBin
 from control_room.history.data_files import FileEffect
 from control_room.history.drift import KINDS, DriftBin
@@ -45,7 +55,7 @@ def eval_em(points: Sequence[Evaluation]) -> Chart:
     if told:
         said += f" Newest: {100 * (told[-1].em or 0):.1f} %."
     figure = figure_of(traces, height=260, xaxis=_STEP, yaxis=_PERCENT)
-    return Chart(figure, said, rows)
+    return Chart(figure, said, rows, _thinned(points))
 
 
 def eval_value(points: Sequence[Evaluation], name: str, label: str) -> Chart:
@@ -61,7 +71,8 @@ def eval_value(points: Sequence[Evaluation], name: str, label: str) -> Chart:
     if told:
         step, lowest = min(told, key=lambda point: point[1])
         said += f" Lowest: {lowest:.3f} at step {step:,}; newest: {told[-1][1]:.3f}."
-    return Chart(figure, said, [{"step": step, name: value} for step, value in told])
+    rows = [{"step": step, name: value} for step, value in told]
+    return Chart(figure, said, rows, _thinned(points))
 
 
 def domain_em(points: Sequence[Evaluation], steps: tuple[int, int]) -> Chart:
@@ -86,7 +97,12 @@ def domain_em(points: Sequence[Evaluation], steps: tuple[int, int]) -> Chart:
         yaxis={**_PERCENT, "nticks": 3},
     )
     rows = [{"domain": name, "step": p.step, "em": p.em, "count": p.count} for p in own]
-    return Chart(figure, f"Exact match of {name}; newest: {100 * newest:.0f} %.", rows)
+    said = f"Exact match of {name}; newest: {100 * newest:.0f} %."
+    return Chart(figure, said, rows, _thinned(points))
+
+
+def _thinned(points: Sequence[Evaluation]) -> str:
+    return drawn_of(len(points), points[0].all_of, "evaluations") if points else ""
 
 
 def reliability(bins: Sequence[ConfidenceBin]) -> Chart:

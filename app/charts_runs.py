@@ -6,16 +6,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.charts import DASHES, PALETTE, Chart, figure_of, pick, safe
-from app.run_table import RunSummary, outcomes
+from app.run_table import RunSummary, outcomes, setting_text
 from control_room.smoothing import smoothed
 
-_OUTCOMES = {"loss": "Loss", "val_loss": "Validation loss", "fixed_eval_em": "EM"}
+_NOT_TOLD = "not told"
 
 Points = Sequence[tuple[int, float]]
 
 
-def overlay(curves: Mapping[str, Points], *, label: str, weight: float, is_rate: bool) -> Chart:
-    """One line for each run; where it is smoothed, the values themselves stand faintly behind."""
+def overlay(
+    curves: Mapping[str, Points],
+    *,
+    totals: Mapping[str, int],
+    label: str,
+    weight: float,
+    is_rate: bool,
+) -> Chart:
+    """One line for each run; where it is smoothed, the values themselves stand faintly behind.
+
+    ``totals``: how many values each run has, of which its curve may have fewer.
+    """
     traces: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
     for place, (name, points) in enumerate(curves.items()):
@@ -60,16 +70,21 @@ def overlay(curves: Mapping[str, Points], *, label: str, weight: float, is_rate:
         yaxis={**axis, "tickformat": ".0%"} if is_rate else axis,
     )
     newest = ", ".join(f"{name} {points[-1][1]:.3g}" for name, points in curves.items() if points)
-    return Chart(figure, f"{label} over steps; newest: {newest}.", rows)
+    thinned = [
+        f"of {name} {len(points):,} of {totals[name]:,}"
+        for name, points in curves.items()
+        if len(points) < totals[name]
+    ]
+    left_out = f"{', '.join(thinned)} values are drawn." if thinned else ""
+    said = f"{label} over steps; newest: {newest}."
+    return Chart(figure, said, rows, left_out[:1].upper() + left_out[1:])
 
 
 def parallel(runs: Sequence[RunSummary], settings: Sequence[str]) -> Chart:
     """Settings that differ and what came of them, one line through all axes for each run."""
     outcome_names = sorted({name for run in runs for name in outcomes(run)})
     columns = {name: [run.config.get(name) for run in runs] for name in settings}
-    columns |= {
-        _OUTCOMES[name]: [outcomes(run).get(name) for run in runs] for name in outcome_names
-    }
+    columns |= {name: [outcomes(run).get(name) for run in runs] for name in outcome_names}
     columns = {n: values for n, values in columns.items() if any(v is not None for v in values)}
     if len(runs) < 2 or len(columns) < 2:
         return Chart({"data": [], "layout": {}}, "")
@@ -97,13 +112,14 @@ def parallel(runs: Sequence[RunSummary], settings: Sequence[str]) -> Chart:
 def _axis(name: str, values: Sequence[Any]) -> dict[str, Any]:
     numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
     if len(numbers) == len(values):
-        return {"label": safe(name), "values": numbers}
-    names = sorted({"not told" if value is None else str(value) for value in values})
-    places = [names.index("not told" if value is None else str(value)) for value in values]
+        return {"label": safe(name), "values": numbers, "tickformat": ".4~g"}
+    told = [_NOT_TOLD if value is None else setting_text(value) for value in values]
+    names = sorted(set(told))
+    places = [names.index(each) for each in told]
     return {
         "label": safe(name),
         "values": places,
         "tickvals": list(range(len(names))),
-        "ticktext": [safe(each[:18]) for each in names],
+        "ticktext": [each[:18] for each in names],  # unlike the label, Plotly shows it as it is
         "range": [-0.2, len(names) - 0.8],
     }

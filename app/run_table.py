@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.run_em import RunEm
 from collectors.training.status_file import parse_status
 from control_room.rundir import RunDir
 
-_OUTCOMES = ("loss", "val_loss", "fixed_eval_em")
+_LOSSES = {"loss": "Loss", "val_loss": "Validation loss"}
+_TOLD_EM = "fixed_eval_em"
+# A number written out with more digits than it has, as Decimal and some formats do.
+_WRITTEN_OUT = re.compile(r"[+-]?\d+\.\d{4,}")
 
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """What the status file of a run tells; ``values`` are fields of the training reading."""
+    """What the status file of a run tells; ``values`` are fields of the training reading.
+
+    ``em`` is that of its logs, else the one that the status file tells.
+    """
 
     name: str
     status: str | None
@@ -24,23 +33,27 @@ class RunSummary:
     written_at: float | None  # epoch seconds
     config: Mapping[str, Any]
     problem: str | None = None
+    em: RunEm | None = None
 
 
-def run_summary(name: str, path: Path) -> RunSummary:
+def run_summary(name: str, path: Path, em: RunEm | None = None) -> RunSummary:
     """Never raises: a file that cannot be read is a problem of that run."""
     file = RunDir(path).status_file
     try:
         told = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return RunSummary(name, None, {}, None, {}, "no status file")
+        return RunSummary(name, None, {}, None, {}, "no status file", em)
     except (OSError, ValueError, RecursionError) as error:
-        return RunSummary(name, None, {}, None, {}, f"{file} cannot be read: {error}")
+        return RunSummary(name, None, {}, None, {}, f"{file} cannot be read: {error}", em)
     if not isinstance(told, dict):
-        return RunSummary(name, None, {}, None, {}, f"{file} holds no object")
+        return RunSummary(name, None, {}, None, {}, f"{file} holds no object", em)
     write = parse_status(told)
     config = told.get("config")
     config = config if isinstance(config, dict) else {}
-    return RunSummary(name, write.status, write.values, write.written_at, config)
+    told_em = write.values.get(_TOLD_EM)
+    if told_em is not None and (em is None or em.kind != "fixed set"):
+        em = RunEm(float(told_em), "fixed set", "fixed set, told in the status file")
+    return RunSummary(name, write.status, write.values, write.written_at, config, em=em)
 
 
 def differing(runs: Sequence[RunSummary]) -> list[str]:
@@ -54,5 +67,22 @@ def differing(runs: Sequence[RunSummary]) -> list[str]:
 
 
 def outcomes(run: RunSummary) -> dict[str, float]:
-    """What came of it: the newest losses and EM that are told."""
-    return {name: float(value) for name in _OUTCOMES if (value := run.values.get(name)) is not None}
+    """What came of it, by name: the newest losses that are told, and EM by what it is of."""
+    found = {
+        label: float(value)
+        for name, label in _LOSSES.items()
+        if (value := run.values.get(name)) is not None
+    }
+    if run.em is not None and run.em.em is not None:
+        found[f"EM, {run.em.kind}"] = run.em.em
+    return found
+
+
+def setting_text(value: object) -> str:
+    """A setting as a person writes it: 0.0003, whether it is told as 0.00030000001 or as text."""
+    if isinstance(value, float) and math.isfinite(value):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else f"{value:.6g}"
+    if isinstance(value, str) and _WRITTEN_OUT.fullmatch(value):
+        short = f"{float(value):.15g}"
+        return short if len(short) < len(value) else value
+    return "" if value is None else str(value)

@@ -11,6 +11,7 @@ from glob import glob
 from pathlib import Path
 
 from app.monitor import Monitor
+from app.run_em import RunEms
 
 log = logging.getLogger(__name__)
 
@@ -23,10 +24,12 @@ class Runs:
     """Finds run directories, and starts a Monitor for one when somebody wants to see it.
 
     ``main`` is the run that the server was started for; its machines serve for all of them.
+    ``ems`` tells how right a run is, without a Monitor of its own.
     """
 
     def __init__(self, main: Monitor, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.main = main
+        self.ems = RunEms()
         self._clock = clock
         self._lock = threading.Lock()
         self._others: dict[str, tuple[Monitor, float]] = {}  # and when it was last asked for
@@ -41,6 +44,7 @@ class Runs:
                 self._looked_at = now
                 self._found = _named(self.main.settings.run_dir, self.main.settings.runs)
                 self._let_go(now)
+                self.ems.keep(set(self._found.values()))
             return self._found
 
     def monitor(self, name: str | None) -> Monitor:

@@ -1,7 +1,8 @@
 """The server: one process and port for pages and API, with the Monitor started and stopped by it.
 
 ``create_app`` makes it from settings; ``uvicorn app.server:app`` and ``python -m streamlit run
-app/server.py``, from the repository's root, find one made from environment and settings file.
+app/server.py`` find one made from environment and settings file. Outside the repository's root they
+need it in ``PYTHONPATH``.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from app.sources import hush_libraries
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "app" / "main.py"
 
-# Streamlit's collection after every run is switched off (.streamlit/config.toml); this replaces it.
+# Streamlit's collection after every run is off (.streamlit/config.toml); this replaces it.
 COLLECT_EVERY_S = 60.0
 
 
@@ -58,7 +59,11 @@ def create_app(settings: Settings) -> st.App:
 
 
 def server_config(settings: Settings) -> dict[str, Any]:
-    """Streamlit's options that follow from the settings; the rest is in .streamlit/config.toml."""
+    """Streamlit's options that follow from the settings.
+
+    The rest is in .streamlit/config.toml, to which app/.streamlit leads: beside the script,
+    Streamlit finds it from any working directory.
+    """
     return {
         "server.address": settings.host,
         "server.port": settings.port,

@@ -6,9 +6,11 @@ Every value that is not known is None. Times carry their zone; ``_gb`` is GiB (2
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
+
+from app.preview_fields import preview_fields
 
 Day: TypeAlias = date
 Level = Literal["ok", "warning", "critical", "unknown"]
@@ -284,29 +286,17 @@ class Rate(_View):
     count: int = 0
 
 
-class Preview(_View):
-    """One model answer as it was logged."""
+if TYPE_CHECKING:
 
-    ts: datetime
-    step: int
-    prompt: str
-    golden: str
-    model_answer: str
-    exact_match: bool | None = None
-    normalized_match: bool | None = None
-    failure_mode: str | None = None
-    checkpoint_id: str | None = None
-    example_id: str | None = None
-    dataset_id: str | None = None
-    regime: str | None = None
-    source_pool: str | None = None
-    pattern: str | None = None
-    ce: float | None = None
-    prompt_tokens: int | None = None
-    golden_tokens: int | None = None
-    model_tokens: int | None = None
-    generation_time_ms: float | None = None
-    contract_status: dict[str, bool] | None = None
+    class _Logged(_View):
+        def __getattr__(self, name: str) -> Any: ...
+
+else:
+    _Logged = create_model("_Logged", __base__=_View, **preview_fields(lists=False))
+
+
+class Preview(_Logged):
+    """One model answer as it was logged: the fields of the preview record, but for its lists."""
 
 
 class PatternHeatmap(_View):

@@ -222,24 +222,38 @@ class LoggedPreview(TypedDict):
 
     ts: str
     step: int
+    checkpoint_id: str | None
+    example_id: str | None
+    dataset_id: str | None
+    regime: str | None
+    source_pool: str | None
     prompt: str
     golden: str
     model_answer: str
     exact_match: bool | None
     normalized_match: bool | None
     failure_mode: str | None
-    checkpoint_id: str | None
-    example_id: str | None
-    dataset_id: str | None
-    regime: str | None
-    source_pool: str | None
-    pattern: str | None
     ce: float | None
     prompt_tokens: int | None
     golden_tokens: int | None
     model_tokens: int | None
     generation_time_ms: float | None
     contract_status: dict[str, bool] | None
+    run_id: str | None
+    pattern: str | None
+    sample_index: int | None
+    temperature: float | None
+    confidence: float | None
+    token_log_probs: list[float] | None
+    top_p: float | None
+    max_tokens: int | None
+    seed: int | None
+    finish_reason: str | None
+    host: str | None
+    round_id: str | None
+    requested_checkpoint_id: str | None
+    error: str | None
+    example_loss: float | None
     id: str
 
 
@@ -338,28 +352,41 @@ class PatternHeatmap(TypedDict):
 
 
 class Preview(TypedDict):
-    """One model answer as it was logged."""
+    """One model answer as it was logged: the fields of the preview record, but for its lists."""
 
     ts: str
     step: int
+    checkpoint_id: str | None
+    example_id: str | None
+    dataset_id: str | None
+    regime: str | None
+    source_pool: str | None
     prompt: str
     golden: str
     model_answer: str
     exact_match: bool | None
     normalized_match: bool | None
     failure_mode: str | None
-    checkpoint_id: str | None
-    example_id: str | None
-    dataset_id: str | None
-    regime: str | None
-    source_pool: str | None
-    pattern: str | None
     ce: float | None
     prompt_tokens: int | None
     golden_tokens: int | None
     model_tokens: int | None
     generation_time_ms: float | None
     contract_status: dict[str, bool] | None
+    run_id: str | None
+    pattern: str | None
+    sample_index: int | None
+    temperature: float | None
+    confidence: float | None
+    top_p: float | None
+    max_tokens: int | None
+    seed: int | None
+    finish_reason: str | None
+    host: str | None
+    round_id: str | None
+    requested_checkpoint_id: str | None
+    error: str | None
+    example_loss: float | None
 
 
 class PreviewHistory(TypedDict):

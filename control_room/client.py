@@ -84,7 +84,11 @@ class Client:
     def preview_history(
         self, *, limit: int = 100, offset: int = 0, **wanted: Any
     ) -> PreviewHistory:
-        """One page of the previews that match, newest first; docs/API.md names the filters."""
+        """One page of the previews that match, newest first; docs/API.md names the filters.
+
+        ``fields="*,token_log_probs"`` brings the lists of numbers too, ``fields="step,ce"`` only
+        what it names: the others are then missing from the dictionaries.
+        """
         page: PreviewHistory = self._ask_history(
             "/api/preview/history", limit=limit, offset=offset, **wanted
         )
@@ -100,9 +104,11 @@ class Client:
             if page["next"] is None:
                 return
 
-    def preview_by_id(self, preview_id: str) -> LoggedPreview:
-        """One preview by its ``id``."""
-        answer: LoggedPreview = self._ask_history(f"/api/preview/{quote(preview_id)}")
+    def preview_by_id(self, preview_id: str, *, fields: str | None = None) -> LoggedPreview:
+        """One preview by its ``id``; ``fields`` as in :meth:`preview_history`."""
+        answer: LoggedPreview = self._ask_history(
+            f"/api/preview/{quote(preview_id)}", fields=fields
+        )
         return answer
 
     def throughput_samples(self, *, limit: int = 100) -> ThroughputSamples:

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from app import charts_compare
-from app.cards import kit
+from app.cards import kit, preview
 from app.chart_box import chart_box
 from app.current import monitor, runs
 from app.diff import word_diff
@@ -109,8 +109,8 @@ def side(kind: SideKind, name: str) -> Side:
 def verdict(found: Comparison, a: str, b: str) -> None:
     """The difference, and whether it may be chance."""
     figures = [
-        (f"A · {escape(a)}", _rate(found.a.em, found.a.interval, found.a.count)),
-        (f"B · {escape(b)}", _rate(found.b.em, found.b.interval, found.b.count)),
+        (f"A · {a}", _rate(found.a.em, found.a.interval, found.a.count)),
+        (f"B · {b}", _rate(found.b.em, found.b.interval, found.b.count)),
     ]
     difference = found.difference
     if difference is not None:
@@ -159,6 +159,8 @@ def flips(pair: PairOfSides, found: Comparison) -> None:
     if not turned:
         st.html(kit.empty("Flips", f"No example was {wanted}.", "Look at the other kind."))
         return
+    if len(turned) < (every := found.fixed if wanted == "fixed" else found.broken):
+        st.caption(f"The newest {len(turned)} of {every:,}.")
     chosen = st.dataframe(
         [_row(flip) for flip in turned],
         hide_index=True,
@@ -196,11 +198,12 @@ def draw_flip(flip: Flip) -> None:
     left, right = st.columns(2, gap="small")
     for place, name, answer in ((left, "A", flip.before), (right, "B", after)):
         mark = "✓ right" if answer.exact_match else "✕ wrong"
-        text = word_diff(after.golden, answer.model_answer).answer_html or "(empty)"
+        why = preview.why_no_answer(answer)
+        text = word_diff(after.golden, answer.model_answer).answer_html
         with place:
             st.html(
                 f'<div class="cr">{kit.heading(f"{name}, step {answer.step:,} · {mark}")}'
-                f"{kit.text_box(text or '(empty)')}</div>"
+                f"{kit.text_box(text) if why is None else kit.problems([why])}</div>"
             )
 
 

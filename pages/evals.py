@@ -144,6 +144,8 @@ def domains(cursor: Cursor) -> None:
                 alt=chart.description,
                 config={"displaylogo": False, "displayModeBar": False},
             )
+    if left_out := [f"{name}: {c.left_out}" for name, c in drawn.items() if c.left_out]:
+        st.html(f'<div class="cr">{kit.note(" ".join(left_out))}</div>')
 
 
 def kept() -> None:
@@ -166,7 +168,7 @@ def kept() -> None:
         column_config={
             "EM": st.column_config.NumberColumn(format="percent"),
             "CE": st.column_config.NumberColumn(format="%.3f"),
-            "Loss": st.column_config.NumberColumn(format="%.3f"),
+            "Loss": st.column_config.NumberColumn(format="%.4g"),
             "Size, MB": st.column_config.NumberColumn(format="%.1f"),
             "Step": st.column_config.NumberColumn(format="localized"),
         },

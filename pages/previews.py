@@ -11,8 +11,7 @@ from app.cards import kit, preview
 from app.current import monitor
 from app.filter_bar import filter_bar, write_address
 from app.preview_filter import describe, to_query
-from app.views import Preview
-from app.waiting import history_or_wait
+from app.waiting import history_errors_told, history_or_wait
 from control_room.history import queries
 from control_room.history.filters import PreviewFilter
 from control_room.history.queries import PreviewPage, PreviewRow
@@ -20,6 +19,7 @@ from control_room.history.queries import PreviewPage, PreviewRow
 settings = monitor().settings
 ROWS = settings.history.rows_per_page
 PAGE_KEY = "previews-page"
+MOST_ANSWERS, MOST_TURNS = 50, 8  # of one example that are shown
 
 
 def main() -> None:
@@ -96,7 +96,7 @@ def table(rows: tuple[PreviewRow, ...], wanted: PreviewFilter, page_number: int)
             "Source": row.source_pool,
             "EM": _match(row.exact_match),
             "CE": row.ce,
-            "Failure mode": (row.failure_mode or "").replace("_", " "),
+            "Failure mode": preview.failure(row),
             "Prompt": row.prompt,
         }
         for row in rows
@@ -125,7 +125,11 @@ def table(rows: tuple[PreviewRow, ...], wanted: PreviewFilter, page_number: int)
 @st.dialog("Preview", width="large")
 def detail(wanted: PreviewFilter) -> None:
     """One preview whole, and its neighbours in the filter."""
-    cursor = monitor().history.cursor()
+    with history_errors_told():
+        _detail(wanted, monitor().history.cursor())
+
+
+def _detail(wanted: PreviewFilter, cursor: queries.Cursor) -> None:
     seq = int(st.session_state["previews-seq"])
     row = queries.preview(cursor, seq)
     if row is None:
@@ -137,14 +141,13 @@ def detail(wanted: PreviewFilter) -> None:
             if st.button(label, disabled=target is None, key=f"previews-{label}"):
                 st.session_state["previews-seq"] = target
                 st.rerun(scope="fragment")
-    shown = Preview.model_validate({name: getattr(row, name) for name in Preview.model_fields})
-    st.html(preview.detail_html(shown))
+    st.html(preview.detail_html(row))
     same_example(row, cursor)
 
 
 def same_example(row: PreviewRow, cursor: queries.Cursor) -> None:
     """The answers to the same example at other steps: when did it start, or stop, being right?"""
-    others = queries.same_example(cursor, row, limit=50)
+    others = queries.same_example(cursor, row, limit=MOST_ANSWERS)
     if len(others) < 2:
         return
     oldest_first = tuple(reversed(others))
@@ -156,11 +159,14 @@ def same_example(row: PreviewRow, cursor: queries.Cursor) -> None:
         for other in oldest_first
     ]
     turns = queries.turning_points(cursor, row)
-    story = " · ".join(
-        f"{'right' if right else 'wrong'} from step {step:,}" for step, right in turns
-    )
+    told = [f"{'right' if right else 'wrong'} from step {step:,}" for step, right in turns]
+    if len(told) > MOST_TURNS:
+        told = [told[0], f"{len(told):,} turns in all, the last:", *told[1 - MOST_TURNS :]]
     title = kit.heading("The same example, over time")
-    st.html(f'<div class="cr">{title}{kit.note(story) if story else ""}{kit.chips(chips)}</div>')
+    parts = [title, kit.note(" · ".join(told)) if told else "", kit.chips(chips)]
+    if len(others) == MOST_ANSWERS:
+        parts.append(kit.note(f"The newest {MOST_ANSWERS} answers; the turns are over all."))
+    st.html(f'<div class="cr">{"".join(parts)}</div>')
 
 
 def _match(exact_match: bool | None) -> str:

@@ -13,7 +13,7 @@ from app.chart_box import chart_box
 from app.current import runs
 from app.filter_bar import write_address
 from app.history import HistoryNotReady
-from app.run_table import RunSummary, differing, run_summary
+from app.run_table import RunSummary, differing, run_summary, setting_text
 from app.waiting import wait_for_history
 from control_room.history.evaluations import evaluations
 from control_room.history.notes import Note, notes
@@ -37,7 +37,8 @@ def main() -> None:
     """Draw the page."""
     st.html('<div class="cr"><h3>Runs</h3></div>')
     directories = runs().directories()
-    summaries = [run_summary(name, path) for name, path in directories.items()]
+    ems = runs().ems
+    summaries = [run_summary(name, path, ems.of(path)) for name, path in directories.items()]
     differ = differing(summaries) if len(summaries) > 1 else []
     with st.container(border=True, key="card-table"):
         table(summaries, differ)
@@ -67,8 +68,8 @@ def table(summaries: list[RunSummary], differ: list[str]) -> None:
         hide_index=True,
         column_config={
             "EM": st.column_config.NumberColumn(format="percent"),
-            "Loss": st.column_config.NumberColumn(format="%.3f"),
-            "Validation loss": st.column_config.NumberColumn(format="%.3f"),
+            "Loss": st.column_config.NumberColumn(format="%.4g"),
+            "Validation loss": st.column_config.NumberColumn(format="%.4g"),
             "Step": st.column_config.NumberColumn(format="localized"),
             "Steps in all": st.column_config.NumberColumn(format="localized"),
         },
@@ -92,17 +93,14 @@ def _row(run: RunSummary, settings: list[str], now: float) -> dict[str, Any]:
         "Status": run.status or "",
         "Step": values.get("current_step"),
         "Steps in all": values.get("total_steps"),
-        "EM": values.get("fixed_eval_em"),
+        "EM": None if run.em is None else run.em.em,
+        "EM of": "" if run.em is None else run.em.said,
         "Loss": values.get("loss"),
         "Validation loss": values.get("val_loss"),
         "Last written": "" if run.written_at is None else kit.ago(now - run.written_at),
         "Model": values.get("model_name") or "",
-        **{name: _setting(run.config.get(name)) for name in settings},
+        **{name: setting_text(run.config.get(name)) for name in settings},
     }
-
-
-def _setting(value: object) -> str:
-    return "" if value is None else str(value)
 
 
 def curves(names: list[str]) -> None:
@@ -132,6 +130,7 @@ def curves(names: list[str]) -> None:
     write_address({"curve": name})
     st.query_params["of"] = chosen
     found: dict[str, list[tuple[int, float]]] = {}
+    totals: dict[str, int] = {}
     marks: list[Note] = []
     waiting = []
     for each in chosen:
@@ -142,17 +141,20 @@ def curves(names: list[str]) -> None:
             waiting.append(of_run)
             continue
         if name == EM:
-            found[each] = [
-                (e.step, e.em)
-                for e in evaluations(cursor, most=POINTS)
-                if e.domain is None and e.em is not None
-            ]
+            whole = [e for e in evaluations(cursor, most=POINTS) if e.domain is None]
+            found[each] = [(e.step, e.em) for e in whole if e.em is not None]
+            totals[each] = len(found[each]) + (whole[0].all_of - len(whole) if whole else 0)
         else:
-            found[each] = list(metric_series(cursor, name, points=POINTS).points)
+            series = metric_series(cursor, name, points=POINTS)
+            found[each], totals[each] = list(series.points), series.total
         if len(chosen) == 1:
             marks = notes(cursor)
     chart = charts_runs.overlay(
-        {n: p for n, p in found.items() if p}, label=CURVES[name], weight=weight, is_rate=name == EM
+        {n: p for n, p in found.items() if p},
+        totals=totals,
+        label=CURVES[name],
+        weight=weight,
+        is_rate=name == EM,
     )
     chart_box(f"runs-{name}", CURVES[name], chart, "None of these runs has logged it.", notes=marks)
     if waiting:

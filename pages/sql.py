@@ -40,6 +40,13 @@ SELECT check_name, regime, count(*) AS asked, avg(kept::INT) AS kept
 FROM (SELECT regime, unnest(map_keys(contract_status)) AS check_name,
              unnest(map_values(contract_status)) AS kept FROM previews)
 GROUP BY ALL ORDER BY kept""",
+    "Without an answer": """\
+SELECT error, finish_reason, host, count(*) AS previews, max(step) AS last_step
+FROM previews WHERE error IS NOT NULL OR (model_answer = '' AND golden <> '')
+GROUP BY ALL ORDER BY previews DESC""",
+    "Rounds that fell short": """\
+SELECT step, kind, checkpoint_id, outcome, reason, answered, examples, errors, time_s
+FROM rounds WHERE outcome <> 'completed' OR errors > 0 ORDER BY seq DESC""",
     "Loss over steps": """\
 SELECT step, loss FROM metrics WHERE loss IS NOT NULL ORDER BY step""",
     "Lines that cannot be read": """\
@@ -77,7 +84,7 @@ def main() -> None:
 def examples() -> None:
     """Questions to start from."""
     st.session_state.setdefault(TEXT_KEY, next(iter(EXAMPLES.values())))
-    st.pills("Examples", list(EXAMPLES), key="sql-example", on_change=_use_example)
+    st.pills("Examples", list(EXAMPLES), key="sql-example", on_change=_use_example, wrap=True)
 
 
 def _use_example() -> None:

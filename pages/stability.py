@@ -119,6 +119,8 @@ def lives(cursor: Cursor, wanted: PreviewFilter) -> None:
             },
         },
     )
+    if len(ranked) == SHOWN:
+        st.caption(f"The first {SHOWN} of this ranking; the filter leads to others.")
     st.caption(
         "Learned at: the step since which every answer was right. Forgotten: turns from right to "
         "wrong (Toneva et al. 2019). Choose a row to read its answers."
@@ -126,7 +128,7 @@ def lives(cursor: Cursor, wanted: PreviewFilter) -> None:
     shown = ranked[:TIMELINES]
     chart_box(
         "stability-timelines",
-        "Timelines",
+        "Timelines" if len(shown) == len(ranked) else f"Timelines of the first {len(shown)}",
         charts_analysis.timelines(shown, learning.timelines(cursor, wanted, shown)),
         "No answer.",
         notes=notes(cursor),
@@ -215,6 +217,8 @@ def agreement(cursor: Cursor, wanted: PreviewFilter) -> None:
             "Step": st.column_config.NumberColumn(format="localized"),
         },
     )
+    if len(found) == SHOWN:
+        st.caption(f"The {SHOWN} examples that agree least; the filter leads to others.")
     st.caption("As last asked. Agreement: the share of the most frequent answer.")
 
 

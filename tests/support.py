@@ -40,13 +40,17 @@ def free_port() -> int:
 
 @contextmanager
 def process(
-    arguments: Sequence[str], *, log: Path, env: Mapping[str, str] | None = None
+    arguments: Sequence[str],
+    *,
+    log: Path,
+    env: Mapping[str, str] | None = None,
+    cwd: Path = ROOT,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """``python -m …`` from the repository's root; ended when the block ends."""
+    """``python -m …``, from the repository's root unless told; ended when the block ends."""
     with log.open("wb") as output:
         started = subprocess.Popen(
             [sys.executable, "-m", *arguments],
-            cwd=ROOT,
+            cwd=cwd,
             stdout=output,
             stderr=subprocess.STDOUT,
             env={**os.environ, **(env or {})},

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi import Path as PathParameter
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    create_model,
+)
 
 from app.api.wire import packed_json
 from app.monitor import Monitor
+from app.preview_fields import preview_fields
 from app.preview_filter import moment
 from app.views import Preview
 from control_room.history import queries
@@ -84,25 +93,83 @@ class FilterQuery(BaseModel):
         """The condition. An empty text asks for nothing."""
         given = {
             name: value
-            for name in type(self).model_fields
-            if (value := getattr(self, name)) not in (None, "") and name not in ("limit", "offset")
+            for name in FilterQuery.model_fields
+            if (value := getattr(self, name)) not in (None, "")
         }
         if "q" in given:
             given["text"] = given.pop("q")
         return PreviewFilter(**given)
 
 
+if TYPE_CHECKING:
+    _Whole = Preview
+else:
+    # An answer may leave any of them out, whether or not every preview has it.
+    _Whole = create_model(
+        "_Whole",
+        **{
+            name: (kind, Field(default_factory=lambda: None))
+            for name, (kind, _) in preview_fields(lists=True).items()
+        },
+    )
+
+
+class LoggedPreview(_Whole):
+    """A preview of the history; ``id`` is its day and line in the logs.
+
+    `fields` chooses what an answer holds; lists of numbers are left out unless it names them.
+    """
+
+    id: str
+
+
+WITHOUT_ASKING = "*"
+_FIELD = f" *({'|'.join(LoggedPreview.model_fields)}|\\*) *"
+
+
+def chosen_fields(text: str) -> tuple[str, ...]:
+    """The names that ``fields=`` asks for, ``id`` always among them.
+
+    Raises ``ValueError`` naming those that are none.
+    """
+    known = tuple(LoggedPreview.model_fields)
+    asked = [name.strip(" ") for name in text.split(",")]
+    if unknown := [name for name in asked if name not in (*known, WITHOUT_ASKING)]:
+        raise ValueError(
+            f"there is no field {', '.join(map(repr, unknown))}; there are {', '.join(known)}, "
+            f"and {WITHOUT_ASKING} for all but {', '.join(queries.LIST_COLUMNS)}"
+        )
+    if WITHOUT_ASKING in asked:
+        asked += [name for name in known if name not in queries.LIST_COLUMNS]
+    return tuple(name for name in known if name in asked or name == "id")
+
+
+def _checked(text: str) -> str:
+    chosen_fields(text)
+    return text
+
+
+Fields = Annotated[
+    str,
+    Query(
+        description=(
+            "Names of fields, with commas between them: an answer holds these and `id`. `*` stands "
+            f"for all but {', '.join(f'`{name}`' for name in queries.LIST_COLUMNS)}."
+        ),
+        examples=["*,token_log_probs"],
+        # Described only: pydantic's own refusal would not say which name is wrong.
+        json_schema_extra={"pattern": f"^{_FIELD}(,{_FIELD})*$"},
+    ),
+    AfterValidator(_checked),
+]
+
+
 class PageQuery(FilterQuery):
-    """Which previews, and how many of them."""
+    """Which previews, how many of them, and what of each."""
 
     limit: Annotated[int, Query(ge=1, le=1_000), Whole] = 100
     offset: Annotated[int, Query(ge=0, le=_LARGEST), Whole] = 0
-
-
-class LoggedPreview(Preview):
-    """A preview of the history; ``id`` is its day and line in the logs."""
-
-    id: str
+    fields: Fields = WITHOUT_ASKING
 
 
 class PreviewHistory(BaseModel):
@@ -129,11 +196,16 @@ def history_routes(router: APIRouter, monitor: Monitor) -> None:
     )
     def preview_history(request: Request, query: Annotated[PageQuery, Query()]) -> Response:
         """A page of the previews that match, newest first, with full texts."""
+        chosen = chosen_fields(query.fields)
         page = queries.preview_page(
-            ready_cursor(monitor), query.filter(), limit=query.limit, offset=query.offset
+            ready_cursor(monitor),
+            query.filter(),
+            limit=query.limit,
+            offset=query.offset,
+            lists=not set(chosen).isdisjoint(queries.LIST_COLUMNS),
         )
         shown = PreviewHistory.model_construct(
-            previews=[logged(row) for row in page.rows],
+            previews=[logged(row, chosen) for row in page.rows],
             limit=query.limit,
             offset=query.offset,
             count=len(page.rows),
@@ -142,7 +214,7 @@ def history_routes(router: APIRouter, monitor: Monitor) -> None:
             next=_link(request, query, query.offset + query.limit, page.total),
             previous=_link(request, query, query.offset - query.limit, page.total),
         )
-        return packed_json(request, shown.model_dump_json().encode())
+        return packed_json(request, shown.model_dump_json(exclude_unset=True).encode())
 
     for kind in FILES:
         router.add_api_route(
@@ -169,12 +241,14 @@ def history_routes(router: APIRouter, monitor: Monitor) -> None:
     def one_preview(
         request: Request,
         id: Annotated[str, PathParameter(pattern=queries.PREVIEW_ID, examples=["2026-01-31.12"])],
+        fields: Fields = WITHOUT_ASKING,
     ) -> Response:
         """One preview by its day and line in the logs."""
         row = queries.preview_by_id(ready_cursor(monitor), id)
         if row is None:
             raise HTTPException(404, f"There is no preview {id} in the logs.")
-        return packed_json(request, logged(row).model_dump_json().encode())
+        shown = logged(row, chosen_fields(fields))
+        return packed_json(request, shown.model_dump_json(exclude_unset=True).encode())
 
 
 def ready_cursor(monitor: Monitor) -> Cursor:
@@ -182,10 +256,9 @@ def ready_cursor(monitor: Monitor) -> Cursor:
     return monitor.history.cursor(wait_s=_OPENING_S)
 
 
-def logged(row: PreviewRow) -> LoggedPreview:
-    """A row of the history as the API gives it. The types are the database's: nothing to check."""
-    values = {name: getattr(row, name) for name in LoggedPreview.model_fields}
-    return LoggedPreview.model_construct(**values)
+def logged(row: PreviewRow, chosen: Iterable[str]) -> LoggedPreview:
+    """These fields of a row of the history. The types are the database's: nothing to check."""
+    return LoggedPreview.model_construct(**{name: getattr(row, name) for name in chosen})
 
 
 def _link(request: Request, query: PageQuery, offset: int, total: int) -> str | None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from html import escape
+from typing import TypeAlias
 
 import streamlit as st
 
-from app.cards import kit
+from app.cards import kit, preview_record
 from app.diff import word_diff
 from app.views import Level, Preview, PreviewStatus
+from control_room.history.queries import PreviewRow
 
 TITLE = "Live preview"
+
+Shown: TypeAlias = Preview | PreviewRow
 
 _EMPTY_NEXT = (
     "Call recorder.log_preview(step=…, prompt=…, golden=…, model_answer=…) whenever the model "
@@ -50,15 +54,16 @@ def outcome_html(preview: Preview, view: PreviewStatus) -> str:
     return kit.card(TITLE, *_about(preview), aside=kit.ago(age))
 
 
-def detail_html(preview: Preview) -> str:
-    """Everything of one preview: example, outcome, prompt, answers, metrics."""
+def detail_html(preview: Shown) -> str:
+    """Everything of one preview: example, outcome, prompt, answers, metrics, all its fields."""
     prompt = kit.heading("Prompt") + kit.text_box(escape(preview.prompt))
     logged = kit.note(f"Logged {preview.ts.astimezone():%Y-%m-%d %H:%M:%S %Z}")
     about = "".join(_about(preview))
-    return f'<div class="cr">{about}{logged}{prompt}</div>{answers_html(preview)}'
+    answers = answers_html(preview) + preview_record.html(preview)
+    return f'<div class="cr">{about}{logged}{prompt}</div>{answers}'
 
 
-def _about(preview: Preview) -> tuple[str, str]:
+def _about(preview: Shown) -> tuple[str, str]:
     where = " · ".join(
         part
         for part in (
@@ -73,15 +78,14 @@ def _about(preview: Preview) -> tuple[str, str]:
     return f"<p>{escape(where)}</p>", kit.chips([_outcome(preview), *_contracts(preview)])
 
 
-def answers_html(preview: Preview) -> str:
-    """Golden and model answer with their difference marked, and the metrics."""
-    diff = word_diff(preview.golden, preview.model_answer)
-    answer = diff.answer_html or '<span class="cr-na">(empty)</span>'
+def answers_html(preview: Shown) -> str:
+    """Golden and model answer with their difference marked, or why there is none; the metrics."""
+    golden, answer, legend = _answers(preview)
     parts = [
         '<div class="cr"><div class="cr-answers">',
-        f"<div>{kit.heading('Golden answer')}{kit.text_box(diff.golden_html)}</div>",
-        f"<div>{kit.heading('Model answer')}{kit.text_box(answer)}</div></div>",
-        kit.note(_legend(preview, compared=diff.compared)),
+        f"<div>{kit.heading('Golden answer')}{kit.text_box(golden)}</div>",
+        f"<div>{kit.heading('Model answer')}{answer}</div></div>",
+        legend,
         kit.figures(
             [
                 ("CE", kit.number(preview.ce, 3)),
@@ -96,9 +100,46 @@ def answers_html(preview: Preview) -> str:
     return "".join(parts)
 
 
-def _outcome(preview: Preview) -> str:
+def why_no_answer(preview: Shown) -> str | None:
+    """Why there is nothing to compare with the golden answer, in words; None where there is."""
+    ended = f"finish_reason: {preview.finish_reason}" if preview.finish_reason else ""
+    if preview.error:
+        return f"No answer: {preview.error}" + (f" ({ended})" if ended else "")
+    if preview.finish_reason == _ERROR:
+        return f"No answer: the server ended it with {ended}"
+    if preview.model_answer or not preview.golden:
+        return None
+    return f"The answer is empty ({ended or 'the log tells no finish_reason and no error'})"
+
+
+_EMPTY = '<span class="cr-na">(empty)</span>'
+_ERROR = "error"  # a finish_reason of servers that put the error where the answer would be
+
+
+def failure(preview: Shown) -> str:
+    """What went wrong, in the few words that a table has room for; empty where nothing did."""
+    mode = (preview.failure_mode or "").replace("_", " ")
+    if why_no_answer(preview) is None:
+        return mode
+    reason = preview.error or preview.finish_reason
+    said = "no answer" if preview.error or preview.finish_reason == _ERROR else "empty"
+    return " · ".join(filter(None, (mode, f"{said}: {reason}" if reason else said)))
+
+
+def _answers(preview: Shown) -> tuple[str, str, str]:
+    """The golden answer, the model's and the legend of their marks, as HTML."""
+    why = why_no_answer(preview)
+    if why is None:
+        diff = word_diff(preview.golden, preview.model_answer)
+        legend = kit.note(_legend(preview, compared=diff.compared))
+        return diff.golden_html or _EMPTY, kit.text_box(diff.answer_html or _EMPTY), legend
+    told = kit.text_box(escape(preview.model_answer)) if preview.model_answer else ""
+    return escape(preview.golden) or _EMPTY, kit.problems([why]) + told, ""
+
+
+def _outcome(preview: Shown) -> str:
     if preview.exact_match is None:
-        return kit.chip("Not scored", "unknown")
+        return kit.chip("Not scored" if why_no_answer(preview) is None else "No answer")
     if preview.exact_match:
         return kit.chip("Exact match", "ok")
     reason = f": {preview.failure_mode.replace('_', ' ')}" if preview.failure_mode else ""
@@ -106,7 +147,7 @@ def _outcome(preview: Preview) -> str:
     return kit.chip(f"No exact match{reason}", level)
 
 
-def _contracts(preview: Preview) -> list[str]:
+def _contracts(preview: Shown) -> list[str]:
     checks = preview.contract_status or {}
     return [
         kit.chip(
@@ -116,7 +157,7 @@ def _contracts(preview: Preview) -> list[str]:
     ]
 
 
-def _legend(preview: Preview, *, compared: bool) -> str:
+def _legend(preview: Shown, *, compared: bool) -> str:
     if not compared:
         return "The answers are too long to mark their difference."
     if preview.golden == preview.model_answer:

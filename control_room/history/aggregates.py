@@ -110,6 +110,14 @@ class ThroughputPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class ThroughputPoints:
+    """Samples to draw, oldest first, of ``total`` that there are."""
+
+    drawn: tuple[ThroughputPoint, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class ThroughputSetting:
     """A batch size and sequence length, and what it gave."""
 
@@ -214,14 +222,17 @@ def em_by_ce(cursor: Cursor, wanted: PreviewFilter) -> list[BinRate]:
     return _curve(cursor, wanted, "ce", CE_BIN_NATS)
 
 
-def throughput_points(cursor: Cursor, *, limit: int = 2_000) -> list[ThroughputPoint]:
-    """The samples, oldest first; of more than ``limit``, every n-th."""
+def throughput_points(cursor: Cursor, *, limit: int = 2_000) -> ThroughputPoints:
+    """All samples; of more than ``limit`` so many, evenly spread, the newest among them."""
     query = (
-        "SELECT step, tokens_per_sec, vram_used_gb, vram_pct, batch_size, sequence_length "
-        "FROM throughput WHERE isfinite(tokens_per_sec) AND seq % "
-        "(SELECT count(*) // ? + 1 FROM throughput) = 0 ORDER BY seq"
+        "SELECT step, tokens_per_sec, vram_used_gb, vram_pct, batch_size, sequence_length, total "
+        "FROM (SELECT *, row_number() OVER (ORDER BY seq) AS place, count(*) OVER () AS total "
+        "FROM throughput WHERE isfinite(tokens_per_sec)) "
+        "WHERE place * $most // total > (place - 1) * $most // total ORDER BY seq"
     )
-    return [ThroughputPoint(*row) for row in cursor.execute(query, [limit]).fetchall()]
+    rows = cursor.execute(query, {"most": limit}).fetchall()
+    total = rows[0][-1] if rows else 0
+    return ThroughputPoints(tuple(ThroughputPoint(*row[:-1]) for row in rows), total)
 
 
 def throughput_settings(cursor: Cursor) -> list[ThroughputSetting]:

@@ -11,7 +11,10 @@ from control_room.overfitting import GapPoint, val_train_gap
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """One evaluation. ``domain`` None: the whole set; ``count``: examples, where it is told."""
+    """One evaluation. ``domain`` None: the whole set; ``count``: examples, where it is told.
+
+    ``all_of``: the evaluations of this domain that there are, of which a list may have fewer.
+    """
 
     step: int
     domain: str | None
@@ -20,6 +23,7 @@ class Evaluation:
     ce: float | None
     ece: float | None
     count: int | None
+    all_of: int
 
     @property
     def em_interval(self) -> tuple[float, float] | None:
@@ -39,8 +43,8 @@ def evaluations(cursor: Cursor, *, kind: str = "fixed", most: int = 400) -> list
         "QUALIFY row_number() OVER (PARTITION BY domain, step ORDER BY seq DESC) = 1), "
         "placed AS (SELECT *, row_number() OVER (PARTITION BY domain ORDER BY step DESC) AS place, "
         "count(*) OVER (PARTITION BY domain) AS all_of FROM newest) "
-        'SELECT step, domain, checkpoint_id, em, ce, ece, "count" FROM placed '
-        "WHERE (place - 1) % (all_of // ? + 1) = 0 ORDER BY domain NULLS FIRST, step",
+        'SELECT step, domain, checkpoint_id, em, ce, ece, "count", all_of FROM placed '
+        "WHERE (place - 1) % ceil(all_of / ?)::BIGINT = 0 ORDER BY domain NULLS FIRST, step",
         [kind, most],
     ).fetchall()
     return [Evaluation(*row) for row in rows]

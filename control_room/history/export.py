@@ -9,41 +9,42 @@ from typing import Any
 from control_room.history.extra import extra
 from control_room.history.filters import PreviewFilter
 from control_room.history.queries import Cursor
+from control_room.history.schema import TABLES
 
 # Of the table, looked through at a time: seq has no gaps, so this bounds what is held.
 _WINDOW_ROWS = 10_000
 
-_COLUMNS = (
-    *("step", "checkpoint_id", "example_id", "dataset_id", "regime", "source_pool", "pattern"),
-    *("exact_match", "normalized_match", "failure_mode", "ce", "confidence", "temperature"),
-    *("sample_index", "prompt_tokens", "golden_tokens", "model_tokens", "generation_time_ms"),
-    *("prompt", "golden", "model_answer", "contract_status", "run_id", "file", "line"),
-)
-_FLOATS = ("ce", "confidence", "temperature", "generation_time_ms")
-_CSV_VALUES = {
-    "ts": "strftime(ts, '%Y-%m-%dT%H:%M:%S.%fZ')",
-    "contract_status": "to_json(contract_status)::VARCHAR",
+_COLUMNS = (*TABLES["preview"].columns, "file", "line")
+_FINITE = {  # by SQL type: JSON has no NaN
+    "DOUBLE": "CASE WHEN isfinite({0}) THEN {0} END",
+    "DOUBLE[]": "list_transform({0}, lambda each: CASE WHEN isfinite(each) THEN each END)",
 }
+_TIME = "strftime(ts, '%Y-%m-%dT%H:%M:%S.%fZ')"
+_JSON_VALUES = {
+    name: _FINITE[sql].format(name)
+    for name, sql in TABLES["preview"].columns.items()
+    if sql in _FINITE
+} | {"ts": _TIME}
+_CSV_VALUES = {
+    name: f"to_json({_JSON_VALUES.get(name, name)})::VARCHAR"
+    for name, sql in TABLES["preview"].columns.items()
+    if "[" in sql or "(" in sql
+} | {"ts": _TIME}
 
 
 def csv_chunks(cursor: Cursor, wanted: PreviewFilter) -> Iterator[bytes]:
     """All previews that match as CSV (RFC 4180, UTF-8, with a header), oldest first.
 
-    ``ts`` is ISO 8601 in UTC, ``contract_status`` JSON, and what is not known an empty field.
+    ``ts`` is ISO 8601 in UTC, ``contract_status`` and ``token_log_probs`` are JSON, and what is not
+    known is an empty field.
     """
-    names = ("ts", *_COLUMNS)
-    chosen = ", ".join(f"{_CSV_VALUES.get(name, name)} AS {name}" for name in names)
+    chosen = ", ".join(f"{_CSV_VALUES.get(name, name)} AS {name}" for name in _COLUMNS)
     return _chunks(cursor, wanted, chosen, extra("pyarrow.csv").CSVWriter)
 
 
 def jsonl_chunks(cursor: Cursor, wanted: PreviewFilter) -> Iterator[bytes]:
     """All previews that match as JSON lines (UTF-8), oldest first; NaN is null."""
-    names = ("ts", *_COLUMNS)
-    values = {
-        "ts": _CSV_VALUES["ts"],
-        **{name: f"CASE WHEN isfinite({name}) THEN {name} END" for name in _FLOATS},
-    }
-    pairs = ", ".join(f"{name} := {values.get(name, name)}" for name in names)
+    pairs = ", ".join(f"{name} := {_JSON_VALUES.get(name, name)}" for name in _COLUMNS)
     with _snapshot(cursor):
         for table in _windows(cursor, wanted, f"to_json(struct_pack({pairs})) AS line"):
             lines = table.column("line").to_pylist()
@@ -52,8 +53,7 @@ def jsonl_chunks(cursor: Cursor, wanted: PreviewFilter) -> Iterator[bytes]:
 
 def parquet_chunks(cursor: Cursor, wanted: PreviewFilter) -> Iterator[bytes]:
     """All previews that match as one Parquet file, oldest first; ``ts`` is UTC."""
-    chosen = ", ".join(("ts", *_COLUMNS, "token_log_probs"))
-    return _chunks(cursor, wanted, chosen, extra("pyarrow.parquet").ParquetWriter)
+    return _chunks(cursor, wanted, ", ".join(_COLUMNS), extra("pyarrow.parquet").ParquetWriter)
 
 
 def _chunks(

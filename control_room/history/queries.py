@@ -3,45 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from control_room.history.filters import CHOICES, PreviewFilter
 from control_room.history.greedy import CHECKPOINT_STEP, COUNTED, GREEDY
 from control_room.history.schema import TABLES
+from control_room.records import PreviewRecord
 
 if TYPE_CHECKING:
     import duckdb
 
 Cursor: TypeAlias = "duckdb.DuckDBPyConnection"
 
-PREVIEW_COLUMNS = (
-    "seq",
-    "ts",
-    "step",
-    "checkpoint_id",
-    "example_id",
-    "dataset_id",
-    "regime",
-    "source_pool",
-    "prompt",
-    "golden",
-    "model_answer",
-    "exact_match",
-    "normalized_match",
-    "failure_mode",
-    "ce",
-    "prompt_tokens",
-    "golden_tokens",
-    "model_tokens",
-    "generation_time_ms",
-    "contract_status",
-    "run_id",
-    "pattern",
-    "file",
-    "line",
-)
 # How a preview is named outside: its day, which part of it after the first, its line in that log.
 # Of another system's log: the name of its file, and the line.
 PREVIEW_ID = r"^(\d{4}-\d{2}-\d{2}(\.part\d{1,6})?|inference_[\w-]{1,60})\.\d{1,15}$"
@@ -56,39 +31,31 @@ _FEW_BUCKETS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PreviewRow:
-    """One preview of the history. ``seq`` is its place in time, from 1."""
+class PreviewRow(PreviewRecord):
+    """One preview of the history: the record and where it stands. ``seq``: place in time, from 1.
 
-    seq: int
+    The lists (:data:`LIST_COLUMNS`) are None where they were not asked for.
+    """
+
     ts: datetime
-    step: int
-    checkpoint_id: str | None
-    example_id: str | None
-    dataset_id: str | None
-    regime: str | None
-    source_pool: str | None
-    prompt: str
-    golden: str
-    model_answer: str
-    exact_match: bool | None
-    normalized_match: bool | None
-    failure_mode: str | None
-    ce: float | None
-    prompt_tokens: int | None
-    golden_tokens: int | None
-    model_tokens: int | None
-    generation_time_ms: float | None
-    contract_status: dict[str, bool] | None
-    run_id: str | None
-    pattern: str | None
+    seq: int
     file: str
     line: int
+
+    def __post_init__(self) -> None:
+        """Nothing to check: it was, when it was read from its log."""
 
     @property
     def id(self) -> str:
         """Its day and line in the logs, which stay what they are."""
         name = self.file.removeprefix(_OWN_LOGS).removesuffix(".jsonl").removesuffix(".log")
         return f"{name}.{self.line}"
+
+
+PREVIEW_COLUMNS = tuple(each.name for each in fields(PreviewRow))
+# Hundreds of numbers each: they are read where somebody wants them.
+LIST_COLUMNS = tuple(n for n, sql in TABLES["preview"].columns.items() if sql.endswith("[]"))
+_SHORT_COLUMNS = tuple(name for name in PREVIEW_COLUMNS if name not in LIST_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,13 +89,15 @@ class PreviewPage:
     total_all: int
 
 
-def preview_page(cursor: Cursor, wanted: PreviewFilter, *, limit: int, offset: int) -> PreviewPage:
-    """The newest previews that match, ``offset`` of them skipped."""
+def preview_page(
+    cursor: Cursor, wanted: PreviewFilter, *, limit: int, offset: int, lists: bool = False
+) -> PreviewPage:
+    """The newest previews that match, ``offset`` of them skipped; with their lists on request."""
     total_all = _one(cursor, "SELECT count(*) FROM previews", [])
     if not wanted:
         # seq has no gaps, so a range of it is the page, however far back.
         newest = total_all - offset
-        found = _rows(cursor, "seq > ? AND seq <= ?", [newest - limit, newest])
+        found = _rows(cursor, "seq > ? AND seq <= ?", [newest - limit, newest], lists=lists)
         return PreviewPage(found, total_all, total_all)
     where, values = wanted.where()
     query = (
@@ -144,7 +113,7 @@ def preview_page(cursor: Cursor, wanted: PreviewFilter, *, limit: int, offset: i
     narrow = highest - lowest < _FEW_BUCKETS
     page = (limit, offset - skipped)
     find = _rows if narrow else _rows_by_place
-    return PreviewPage(find(cursor, condition, places, page), total, total_all)
+    return PreviewPage(find(cursor, condition, places, page, lists=lists), total, total_all)
 
 
 def _buckets_of_page(
@@ -177,24 +146,28 @@ def preview_neighbours(
 
 
 def preview(cursor: Cursor, seq: int) -> PreviewRow | None:
-    """One preview by its place in time."""
-    return next(iter(_rows(cursor, "seq = ?", [seq])), None)
+    """One preview whole by its place in time."""
+    return next(iter(_rows(cursor, "seq = ?", [seq], lists=True)), None)
 
 
-def previews_at(cursor: Cursor, seqs: Sequence[int]) -> dict[int, PreviewRow]:
+def previews_at(
+    cursor: Cursor, seqs: Sequence[int], *, lists: bool = False
+) -> dict[int, PreviewRow]:
     """Previews by their places in time."""
     if not seqs:
         return {}
     bounds = [min(seqs), max(seqs)]  # lets the database pass over everything outside
     condition = "seq BETWEEN ? AND ? AND seq IN (SELECT unnest(?))"
-    return {row.seq: row for row in _rows(cursor, condition, [*bounds, list(seqs)])}
+    rows = _rows(cursor, condition, [*bounds, list(seqs)], lists=lists)
+    return {row.seq: row for row in rows}
 
 
 def preview_by_id(cursor: Cursor, preview_id: str) -> PreviewRow | None:
-    """One preview by its :attr:`~PreviewRow.id`."""
+    """One preview whole by its :attr:`~PreviewRow.id`."""
     name, _, line = preview_id.rpartition(".")
     values = [f"{_OWN_LOGS}{name}.jsonl", f"{name}.log", int(line)]
-    return next(iter(_rows(cursor, "file IN (?, ?) AND line = ?", values)), None)
+    condition = "file IN (?, ?) AND line = ?"
+    return next(iter(_rows(cursor, condition, values, lists=True)), None)
 
 
 def same_example(cursor: Cursor, row: PreviewRow, *, limit: int) -> tuple[PreviewRow, ...]:
@@ -301,27 +274,33 @@ def reject_counts(cursor: Cursor) -> list[tuple[str, int, int, str]]:
 
 
 def _rows(
-    cursor: Cursor, condition: str, values: Sequence[Any], page: tuple[int, int] | None = None
+    cursor: Cursor,
+    condition: str,
+    values: Sequence[Any],
+    page: tuple[int, int] | None = None,
+    *,
+    lists: bool = False,
 ) -> tuple[PreviewRow, ...]:
     """The rows, newest first; of ``page``, a limit and an offset."""
-    query = f"SELECT {', '.join(PREVIEW_COLUMNS)} FROM previews WHERE {condition} ORDER BY seq DESC"
+    columns = PREVIEW_COLUMNS if lists else _SHORT_COLUMNS
+    query = f"SELECT {', '.join(columns)} FROM previews WHERE {condition} ORDER BY seq DESC"
     if page is not None:
         query, values = f"{query} LIMIT ? OFFSET ?", [*values, *page]
     found = []
     for values_of_row in cursor.execute(query, list(values)).fetchall():
-        named = dict(zip(PREVIEW_COLUMNS, values_of_row, strict=True))
+        named = dict(zip(columns, values_of_row, strict=True))
         named["ts"] = named["ts"].replace(tzinfo=UTC)
         found.append(PreviewRow(**named))
     return tuple(found)
 
 
 def _rows_by_place(
-    cursor: Cursor, condition: str, values: Sequence[Any], page: tuple[int, int]
+    cursor: Cursor, condition: str, values: Sequence[Any], page: tuple[int, int], *, lists: bool
 ) -> tuple[PreviewRow, ...]:
     """:func:`_rows`, found by their ``seq`` alone at first."""
     query = f"SELECT seq FROM previews WHERE {condition} ORDER BY seq DESC LIMIT ? OFFSET ?"
     seqs = [seq for (seq,) in cursor.execute(query, [*values, *page]).fetchall()]
-    return tuple(previews_at(cursor, seqs).values())
+    return tuple(previews_at(cursor, seqs, lists=lists).values())
 
 
 def _one(cursor: Cursor, query: str, values: Sequence[Any]) -> Any:

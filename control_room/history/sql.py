@@ -16,6 +16,7 @@ from typing import Any
 
 from control_room.history.extra import extra
 from control_room.history.queries import Cursor
+from control_room.history.schema import TABLES
 
 
 class SqlRefused(ValueError):
@@ -86,14 +87,17 @@ def _time_limit(cursor: Cursor, seconds: float) -> Iterator[None]:
         timer.join()  # so that it cannot interrupt what comes next
 
 
+# What a question may be about: the records, and the lines that are none.
+ASKED_TABLES = (*(table.name for table in TABLES.values()), "rejects")
+
+
 def schema_of(cursor: Cursor) -> dict[str, dict[str, str]]:
-    """The columns of each table that is of interest, with their SQL types."""
+    """The columns of each of :data:`ASKED_TABLES`, with their SQL types."""
     query = (
         "SELECT table_name, column_name, data_type FROM duckdb_columns() "
-        "WHERE table_name IN ('previews', 'throughput', 'metrics', 'evals', 'rejects') "
-        "ORDER BY table_name, column_index"
+        "WHERE table_name IN (SELECT unnest(?)) ORDER BY column_index"
     )
-    tables: dict[str, dict[str, str]] = {}
-    for table, column, kind in cursor.execute(query).fetchall():
-        tables.setdefault(table, {})[column] = kind
+    tables: dict[str, dict[str, str]] = {name: {} for name in ASKED_TABLES}
+    for table, column, kind in cursor.execute(query, [list(ASKED_TABLES)]).fetchall():
+        tables[table][column] = kind
     return tables

@@ -178,6 +178,13 @@ class TestRuns:
         assert list(table.value["Run"]) == ["first", "second"]
         assert list(table.value["seed"]) == ["0", "1"]
         assert "lr" not in table.value
+        assert list(table.value["EM"]) == [0.6, 0.6]
+        assert list(table.value["EM of"]) == ["fixed set, step 600"] * 2
+
+    def test_without_an_evaluation_em_is_that_of_previews(self, history: Monitor) -> None:
+        (table,) = open_page("runs").dataframe
+        assert list(table.value["EM"]) == [0.1]
+        assert list(table.value["EM of"]) == ["last 100 previews"]
 
     def test_all_settings_on_demand(self, analysed: Monitor) -> None:
         page = open_page("runs")

@@ -45,6 +45,19 @@ def test_nothing_that_matches_is_said_so(history: Monitor) -> None:
     assert "No preview matches" in page.info[0].value
 
 
+def test_a_preview_without_an_answer_says_why_in_the_table(history: Monitor) -> None:
+    with Recorder(history.settings.run_dir) as recorder:
+        texts = {"prompt": "p", "golden": "g", "model_answer": ""}
+        recorder.log_preview(step=500, **texts, error="HTTP 503 from box:8000")
+        recorder.log_preview(step=501, **texts, exact_match=False, finish_reason="length")
+
+    def shown() -> list[str]:
+        return list(open_page("previews").dataframe[0].value["Failure mode"][:3])
+
+    expected = ["empty: length", "no answer: HTTP 503 from box:8000", "wrong content"]
+    wait_until(lambda: shown() == expected, 30, "both in the table")
+
+
 def test_a_page_can_be_shared_and_one_beyond_the_last_is_the_last(history: Monitor) -> None:
     assert "130 previews, newest first: 101-130" in html(open_page("previews", page="2"))
     assert "130 previews, newest first: 101-130" in html(open_page("previews", page="99"))

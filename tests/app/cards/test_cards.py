@@ -360,7 +360,58 @@ def test_the_difference_between_golden_and_answer_is_marked() -> None:
     html = preview.answers_html(a_preview(model_answer="Socrates is a man", exact_match=False))
     assert "<del>mortal</del>" in html
     assert "<ins>" in html
-    assert "(empty)" in preview.answers_html(a_preview(model_answer=""))
+    same = text(preview.answers_html(a_preview(golden="", model_answer="", exact_match=True)))
+    assert "Golden answer (empty) Model answer (empty) The answers are the same." in same
+
+
+@pytest.mark.parametrize(
+    ("values", "why", "in_a_table"),
+    [
+        (
+            {"error": "HTTP 500 from box:8000"},
+            "No answer: HTTP 500 from box:8000",
+            "no answer: HTTP 500 from box:8000",
+        ),
+        (
+            {"error": "too long", "finish_reason": "error"},
+            "too long (finish_reason: error)",
+            "no answer: too long",
+        ),
+        (
+            {"finish_reason": "error"},
+            "No answer: the server ended it with finish_reason: error",
+            "no answer: error",
+        ),
+        (
+            {"finish_reason": "length"},
+            "The answer is empty (finish_reason: length)",
+            "empty: length",
+        ),
+        ({}, "The answer is empty (the log tells no finish_reason and no error)", "empty"),
+    ],
+)
+def test_a_preview_without_an_answer_says_why_and_marks_no_difference(
+    values: dict[str, object], why: str, in_a_table: str
+) -> None:
+    silent = a_preview(model_answer="", exact_match=None, **values)
+    html = preview.answers_html(silent)
+    assert why in text(html)
+    assert "<del>" not in html and "Struck through" not in html and "(empty)" not in html
+    assert "No answer" in text(preview.outcome_html(silent, previews()))
+    assert preview.failure(silent) == in_a_table
+
+
+def test_what_a_server_said_instead_of_an_answer_is_shown_as_it_is() -> None:
+    refused = a_preview(model_answer="CUDA <error>", exact_match=None, finish_reason="error")
+    html = preview.answers_html(refused)
+    assert "CUDA &lt;error&gt;" in html and "<ins>" not in html
+
+
+def test_an_empty_answer_that_failed_keeps_its_failure_mode() -> None:
+    wrong = a_preview(model_answer="", exact_match=False, failure_mode="wrong_content")
+    assert preview.failure(wrong) == "wrong content · empty"
+    assert "✕ No exact match: wrong content" in text(preview.outcome_html(wrong, previews()))
+    assert preview.failure(a_preview()) == ""
 
 
 def test_statistics_show_rates_and_counts() -> None:
@@ -413,6 +464,8 @@ def test_no_text_of_a_run_reaches_the_page_as_markup() -> None:
         model_answer=HOSTILE + "!",
         example_id=HOSTILE,
         failure_mode=HOSTILE,
+        host=HOSTILE,
+        requested_checkpoint_id=HOSTILE,
         exact_match=False,
         contract_status={HOSTILE: False},
     )
@@ -426,6 +479,8 @@ def test_no_text_of_a_run_reaches_the_page_as_markup() -> None:
         hardware.html([machine]),
         preview.outcome_html(wrong, previews()),
         preview.answers_html(wrong),
+        preview.detail_html(wrong),
+        preview.answers_html(a_preview(model_answer="", error=HOSTILE, finish_reason=HOSTILE)),
         preview_stats.html(
             previews(preview_count=1, regime_stats={HOSTILE: Rate(em=1.0, count=1)})
         ),

@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -203,7 +204,7 @@ def test_em_by_answer_length_and_by_ce(
 
 
 def test_throughput_by_setting_fastest_first(cursor: Any) -> None:
-    points = aggregates.throughput_points(cursor)
+    points = aggregates.throughput_points(cursor).drawn
     assert len(points) == 80
     expected = pd.DataFrame(
         [(p.batch_size, p.sequence_length, p.tokens_per_sec, p.vram_used_gb) for p in points],
@@ -214,10 +215,21 @@ def test_throughput_by_setting_fastest_first(cursor: Any) -> None:
     assert sum(s.samples for s in found) == 80
 
 
-def test_many_throughput_samples_are_thinned_evenly(cursor: Any) -> None:
-    steps = [point.step for point in aggregates.throughput_points(cursor, limit=10)]
-    assert len(steps) <= 10
-    assert max(steps) - min(steps) > 60
+@pytest.mark.parametrize("limit", [1, 10, 41, 79])
+def test_many_throughput_samples_are_thinned_evenly_and_counted(cursor: Any, limit: int) -> None:
+    found = aggregates.throughput_points(cursor, limit=limit)
+    steps = [point.step for point in found.drawn]
+    every = [point.step for point in aggregates.throughput_points(cursor).drawn]
+    assert (len(steps), found.total) == (limit, 80)
+    assert steps[-1] == every[-1]
+    gaps = {b - a for a, b in pairwise([every.index(step) for step in steps])}
+    assert not gaps or max(gaps) - min(gaps) <= 1
+
+
+@pytest.mark.parametrize("limit", [80, 81, 2_000])
+def test_as_many_throughput_samples_as_may_be_are_all_there(cursor: Any, limit: int) -> None:
+    found = aggregates.throughput_points(cursor, limit=limit)
+    assert len(found.drawn) == found.total == 80
 
 
 def test_only_known_columns_group(cursor: Any) -> None:

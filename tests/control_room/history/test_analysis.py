@@ -414,9 +414,14 @@ class TestEvaluations:
     def test_many_are_thinned_and_the_newest_stays(self, run: Run) -> None:
         for step in range(100):
             run.recorder.log_eval(step=step, kind="fixed", em=0.5)
+            if step < 20:
+                run.recorder.log_eval(step=step, kind="fixed", domain="d", em=0.5)
         found = evaluations(run.cursor(), most=20)
-        assert len(found) <= 20
-        assert found[-1].step == 99
+        whole = [each for each in found if each.domain is None]
+        assert len(whole) <= 20
+        assert whole[-1].step == 99
+        assert {(each.domain, each.all_of) for each in found} == {(None, 100), ("d", 20)}
+        assert len(found) - len(whole) == 20
 
     def test_the_gap_is_against_the_training_loss(self, run: Run) -> None:
         run.recorder.log_metrics(step=1, loss=2.0)

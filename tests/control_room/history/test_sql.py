@@ -12,7 +12,9 @@ import pytest
 
 from control_room import Recorder, RunDir
 from control_room.history.index import HistoryIndex
+from control_room.history.schema import TABLES
 from control_room.history.sql import SqlAnswer, SqlRefused, ask, schema_of
+from tests.support import ROOT
 
 COUNT = 20
 
@@ -146,5 +148,13 @@ def test_logging_goes_on_while_somebody_asks(index: HistoryIndex) -> None:
 
 def test_the_schema_names_every_table_and_column(index: HistoryIndex) -> None:
     schema = schema_of(index.cursor())
-    assert set(schema) == {"previews", "throughput", "metrics", "evals", "rejects"}
+    assert list(schema) == [*(table.name for table in TABLES.values()), "rejects"]
+    assert {"rounds", "notes", "heads"} < set(schema)
     assert schema["previews"]["exact_match"] == "BOOLEAN"
+    assert schema["heads"]["grad_norm"] == "DOUBLE[]"
+
+
+def test_the_guide_names_every_table(index: HistoryIndex) -> None:
+    guide = (ROOT / "docs" / "HISTORY.md").read_text(encoding="utf-8")
+    about_sql = guide.partition("## SQL")[2].partition("\n## ")[0]
+    assert [name for name in schema_of(index.cursor()) if f"`{name}`" not in about_sql] == []

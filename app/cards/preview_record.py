@@ -1,0 +1,68 @@
+"""All that was logged of a preview, field by field, under the names that SQL and the API use."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime
+from html import escape
+
+from app.cards import kit
+from app.views import Preview
+from control_room.history.queries import PreviewRow
+from control_room.history.schema import LONG_TEXTS
+from control_room.records import PreviewRecord
+
+_MISSING = object()
+
+
+def html(preview: Preview | PreviewRow) -> str:
+    """The fields with a value, and the names of those without; long texts stand elsewhere."""
+    values = {
+        field.name: value
+        for field in fields(PreviewRecord)
+        if field.name not in LONG_TEXTS
+        and (value := getattr(preview, field.name, _MISSING)) is not _MISSING
+    }
+    known = {name: value for name, value in values.items() if value is not None}
+    shown = kit.rows(((name, _said(value)) for name, value in known.items()), two_columns=True)
+    missing = ", ".join(name for name in values if name not in known)
+    return (
+        f'<div class="cr">{kit.heading("As it was logged")}{shown}{"".join(_curves(known))}'
+        f"{kit.note(f'Not logged: {missing}') if missing else ''}</div>"
+    )
+
+
+def _said(value: object) -> str:
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:.6g}"
+        case datetime():
+            return f"{value.astimezone():%Y-%m-%d %H:%M:%S.%f %Z}"
+        case Mapping():
+            return escape(", ".join(f"{k} {'kept' if v else 'broken'}" for k, v in value.items()))
+        case str() | int():
+            return escape(str(value))
+        case Sequence():
+            return _numbers(value)
+    return escape(repr(value))
+
+
+def _numbers(values: Sequence[float]) -> str:
+    finite = [value for value in values if math.isfinite(value)]
+    count = f"{len(values):,} values"
+    if len(finite) < len(values):
+        count += f", {len(finite):,} of them finite"
+    if not finite:
+        return count
+    return f"{count}: mean {sum(finite) / len(finite):.4g}, lowest {min(finite):.4g}"
+
+
+def _curves(known: Mapping[str, object]) -> Iterator[str]:
+    for name, value in known.items():
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            curve = kit.sparkline(value, name, ("first", "last"))
+            yield f"{kit.heading(name)}{curve}" if curve else ""

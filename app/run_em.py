@@ -1,0 +1,57 @@
+"""How right each run is, from the ends of its logs: also of runs that nobody looks at in detail."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from collectors.evals import EvalWatch
+from collectors.previews import PreviewWatch
+from control_room.history.patterns import PatternRules
+from control_room.rundir import RunDir
+
+Kind = Literal["fixed set", "previews"]
+_PACKED = (".gz", ".parquet")
+
+
+@dataclass(frozen=True, slots=True)
+class RunEm:
+    """Exact match (0-1) and what it is of; ``said`` tells it, or why it is not known, in words."""
+
+    em: float | None
+    kind: Kind
+    said: str
+
+
+class RunEms:
+    """The EM of any run directory. Each look reads only what was logged since the last one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._watches: dict[Path, tuple[EvalWatch, PreviewWatch]] = {}
+
+    def of(self, path: Path) -> RunEm | None:
+        """Of the newest fixed evaluation, else of the newest previews; None without either.
+
+        Days that were packed are not read: that takes an index of all of them.
+        """
+        with self._lock:
+            if path not in self._watches:
+                run = RunDir(path)
+                self._watches[path] = EvalWatch(run), PreviewWatch(run, PatternRules())
+            evals, previews = self._watches[path]
+            fixed = next((e for e in reversed(evals.read().fixed) if e.em is not None), None)
+            if fixed is not None and fixed.em is not None:
+                return RunEm(fixed.em, "fixed set", f"fixed set, step {fixed.step:,}")
+            newest = previews.read().summary.em_last_100
+        if newest.em is None:
+            packed = any(file.suffix in _PACKED for file in RunDir(path).logs("preview").glob("*"))
+            return RunEm(None, "previews", "in packed days, see Compare") if packed else None
+        return RunEm(newest.em, "previews", f"last {newest.count} previews")
+
+    def keep(self, paths: set[Path]) -> None:
+        """Forget every other run."""
+        with self._lock:
+            self._watches = {path: own for path, own in self._watches.items() if path in paths}
