@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
 
 from app.api.wire import if_changed
@@ -17,6 +17,12 @@ _VIEWS: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("evals", EvalStatus, "Evaluations of sets that do not change, and what is kept on disk."),
     ("system", SystemStatus, "Machines and job queues."),
 )
+
+
+CacheBuster = Annotated[
+    str | None,
+    Query(alias="_", deprecated=True, description="Ignored: no answer is taken from a cache."),
+]
 
 
 def status_routes(router: APIRouter, monitor: Monitor) -> None:
@@ -38,7 +44,7 @@ def status_routes(router: APIRouter, monitor: Monitor) -> None:
 
 
 def _endpoint(monitor: Monitor, name: str) -> Any:
-    async def status(request: Request) -> Response:
+    async def status(request: Request, cache_buster: CacheBuster = None) -> Response:
         return if_changed(request, monitor.ready[name])
 
     return status

@@ -17,7 +17,6 @@ Meaning = TypeVar("Meaning")
 
 _MAX_TEXT = 20_000  # characters: an error message may carry a traceback
 _MAX_INT = 2**63 - 1
-_MAX_DEPTH = 16
 _FLAT_SLOPE = 1e-6  # loss per step
 
 _LOSS_WORDS: dict[str, LossTrend] = {
@@ -134,19 +133,4 @@ def flag(value: object) -> bool:
     """true or false, and nothing that merely looks like it."""
     if not isinstance(value, bool):
         raise WrongTypeError("true or false")
-    return value
-
-
-def plain(value: object, depth: int = 0) -> object:
-    """``value`` as JSON that can go out again: UTF-8 text, no NaN, no bottomless nesting."""
-    if isinstance(value, str):
-        return text(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, list | dict) and depth >= _MAX_DEPTH:
-        return None
-    if isinstance(value, list):
-        return [plain(item, depth + 1) for item in value]
-    if isinstance(value, dict):
-        return {text(str(key)): plain(item, depth + 1) for key, item in value.items()}
     return value

@@ -72,9 +72,9 @@ class TrainingReading:
     segment_start_step: int | None = None  # where this session began (a resume starts a new one)
     segment_count: int = 1
     problems: tuple[str, ...] = ()  # each names a file, what is wrong and what to do
-    # What an earlier version or another writer left in the status file besides: shown to nobody,
-    # served to old clients.
-    raw_status: Mapping[str, object] = field(default_factory=dict)
+    # The newest whole status file as its writer left it (NaN as null), for old clients; None when
+    # none has been read yet.
+    status_json: bytes | None = None
 
     def age_s(self, name: str, now: float) -> float | None:
         """Seconds since the trainer last wrote this field; None when it never did."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from collectors.training.json_values import (
@@ -18,7 +18,6 @@ from collectors.training.json_values import (
     flag,
     loss_trend_of,
     not_negative,
-    plain,
     text,
     throughput_trend_of,
     whole,
@@ -102,7 +101,6 @@ class StatusWrite:
     recorder_trouble: str | None = None  # what this project's recorder could not write
     error_message: str | None = None
     error_type: str | None = None
-    raw: Mapping[str, object] = field(default_factory=dict)
     problems: tuple[str, ...] = ()  # without the file's name
 
 
@@ -140,10 +138,6 @@ _FIELDS: tuple[tuple[str, tuple[str, ...], _Parse], ...] = (
     ("eta_current_file_s", ("eta_current_file_s",), not_negative),
     ("eta_overall_s", ("eta_overall_s", "eta_seconds"), not_negative),
 )
-_USED = {name for _, names, _ in _FIELDS for name in names} | {
-    *("status", "is_training", "is_paused", "phase", "timestamp", "run_id", "hostname", "pid"),
-    *("started_at", "recorder_errors", "error_message", "error_type"),
-}
 
 
 class _Taker:
@@ -201,7 +195,6 @@ def parse_status(data: Mapping[str, object]) -> StatusWrite:
         recorder_trouble=taker.take(_trouble, "recorder_errors"),
         error_message=taker.take(text, "error_message"),
         error_type=taker.take(text, "error_type"),
-        raw={text(name): plain(value) for name, value in data.items() if name not in _USED},
         problems=tuple(taker.problems),
     )
 

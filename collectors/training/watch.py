@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from collectors.training.json_file import JsonFile
+from collectors.training.json_file import JsonFile, for_browsers
 from collectors.training.liveness import LivenessPolicy, ProcessWatch, SignsOfLife, judge
 from collectors.training.reading import Liveness, RunStatus, TrainingReading
 from collectors.training.run_logs import RunLogs
@@ -60,6 +60,7 @@ class TrainingWatch:
         self._status_clock, self._point_clock, self._sample_clock = _Clock(), _Clock(), _Clock()
         self._read_at: float | None = None
         self._status_mtime: float | None = None
+        self._status_json: bytes | None = None
         self._control_mtime = -math.inf
         self._control_paused: bool | None = None
 
@@ -92,6 +93,7 @@ class TrainingWatch:
         write = None
         if look.data is not None and look.mtime is not None:
             write = parse_status(look.data)
+            self._status_json = None if look.content is None else for_browsers(look.content)
             self._state.take_status(
                 write, self._status_clock.read(write.written_at, now, look.mtime)
             )
@@ -203,7 +205,7 @@ class TrainingWatch:
             segment_start_step=state.segments.start_step,
             segment_count=state.segments.count,
             problems=tuple(problems),
-            raw_status={} if write is None else write.raw,
+            status_json=self._status_json,
             **values,
         )
 

@@ -197,7 +197,7 @@ JSON = st.recursive(
     max_leaves=4,
 )
 READING_FIELDS = [
-    *(name for name in TrainingReading.__dataclass_fields__ if name != "raw_status"),
+    *(name for name in TrainingReading.__dataclass_fields__ if name != "status_json"),
     *("timestamp", "pid", "hostname", "started_at", "recorder_errors", "is_training", "is_paused"),
 ]
 STATES = st.fixed_dictionaries(
