@@ -63,8 +63,8 @@ def _document(description: Mapping[str, Any]) -> Iterator[str]:
     yield "422, which names it. A 503 says what is missing and when to come again."
     yield ""
     yield "In a browser, pages of other sites may read the answers where the setting"
-    yield '`api.allowed_origins` names them: `allowed_origins = ["http://old-pages.lan:8080"]` under'
-    yield "`[api]` in control_room.toml."
+    yield '`api.allowed_origins` names them, as in `allowed_origins = ["http://old-pages.lan:8080"]`'
+    yield "under `[api]` in control_room.toml."
     schemas = description["components"]["schemas"]
     for path, methods in description["paths"].items():
         yield from _operation(path, methods["get"])

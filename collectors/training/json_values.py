@@ -6,11 +6,12 @@ Every function raises :class:`WrongTypeError`, whose message says what was expec
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TypeVar
 
-from collectors.training.reading import LossTrend, ThroughputTrend
+from collectors.training.reading import EvalTrend, LossTrend, ThroughputTrend
 from control_room.encoding import NON_FINITE
 
 Meaning = TypeVar("Meaning")
@@ -43,6 +44,20 @@ _THROUGHPUT_WORDS: dict[str, ThroughputTrend] = {
     "rising": "excellent",
     "increasing": "excellent",
 }
+_EVAL_WORDS: dict[str, EvalTrend] = {
+    "improving": "improving",
+    "rising": "improving",
+    "stable": "stable",
+    "declining": "declining",
+    "degrading": "declining",
+    "falling": "declining",
+    "unknown": "unknown",
+}
+_DURATION = re.compile(
+    r"(?:(\d{1,9}(?:\.\d{1,9})?) ?d[a-z]*)? ?(?:(\d{1,9}(?:\.\d{1,9})?) ?h[a-z]*)? ?"
+    r"(?:(\d{1,9}(?:\.\d{1,9})?) ?m[a-z]*)? ?(?:(\d{1,9}(?:\.\d{1,9})?) ?s[a-z]*)?"
+)
+_UNITS_S = (86_400, 3_600, 60, 1)
 
 
 class WrongTypeError(ValueError):
@@ -117,6 +132,22 @@ def loss_trend_of(value: object) -> LossTrend:
 def throughput_trend_of(value: object) -> ThroughputTrend:
     """A trend of the speed told as a word."""
     return word(value, _THROUGHPUT_WORDS)
+
+
+def eval_trend_of(value: object) -> EvalTrend:
+    """The trend of the fixed set told as a word."""
+    return word(value, _EVAL_WORDS)
+
+
+def duration_s(value: object) -> float:
+    """A time left: seconds, or a text such as "2h 15m", "45s" or "1d 3h"."""
+    if not isinstance(value, str):
+        return not_negative(value)
+    parts = _DURATION.fullmatch(value.strip().lower())
+    if parts is None or not any(parts.groups()):
+        raise WrongTypeError('seconds, or a text such as "2h 15m"')
+    amounts = (0.0 if part is None else float(part) for part in parts.groups())
+    return sum(amount * unit for amount, unit in zip(amounts, _UNITS_S, strict=True))
 
 
 def epoch_seconds(value: object) -> float:
