@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi import Path as PathParameter
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, model_validator
 
 from app.api.wire import packed_json
 from app.history import HistoryNotReady
@@ -80,6 +80,20 @@ class FilterQuery(BaseModel):
     q: Annotated[
         str | None, Query(description="Text in prompt or answers, in any case.", examples=["sum"])
     ] = None
+    old_source: Annotated[
+        str | None, Query(alias="source", deprecated=True, description="Use source_pool.")
+    ] = None
+    old_exact_match: Annotated[
+        bool | None, Query(alias="exactMatch", deprecated=True, description="Use exact_match.")
+    ] = None
+
+    @model_validator(mode="after")
+    def _one_name(self) -> Self:
+        for old, name in (("source", "source_pool"), ("exact_match", "exact_match")):
+            asked = getattr(self, f"old_{old}"), getattr(self, name)
+            if None not in asked and asked[0] != asked[1]:
+                raise ValueError(f"{name} is asked for twice: leave its older name out")
+        return self
 
     def filter(self) -> PreviewFilter:
         """The condition. An empty text asks for nothing."""
@@ -88,9 +102,14 @@ class FilterQuery(BaseModel):
             for name in type(self).model_fields
             if (value := getattr(self, name)) not in (None, "") and name not in ("limit", "offset")
         }
-        if "q" in given:
-            given["text"] = given.pop("q")
+        for asked, meant in _OTHER_NAMES.items():
+            if asked in given:
+                given[meant] = given.pop(asked)
         return PreviewFilter(**given)
+
+
+# What is asked for under another name than the filter has; the last two are those of older pages.
+_OTHER_NAMES = {"q": "text", "old_source": "source_pool", "old_exact_match": "exact_match"}
 
 
 class PageQuery(FilterQuery):

@@ -18,6 +18,7 @@ Meaning = TypeVar("Meaning")
 
 _MAX_TEXT = 20_000  # characters: an error message may carry a traceback
 _MAX_INT = 2**63 - 1
+_END_OF_TIME = 253_402_300_799  # 9999-12-31T23:59:59Z
 _FLAT_SLOPE = 1e-6  # loss per step
 
 _LOSS_WORDS: dict[str, LossTrend] = {
@@ -157,7 +158,10 @@ def epoch_seconds(value: object) -> float:
             return datetime.fromisoformat(value.strip()).timestamp()
         except (ValueError, OverflowError, OSError):
             raise WrongTypeError("a time such as 2025-11-22T14:30:00+01:00") from None
-    return not_negative(value)
+    seconds = not_negative(value)
+    if seconds > _END_OF_TIME:
+        raise WrongTypeError("a time before the year 10000")
+    return seconds
 
 
 def flag(value: object) -> bool:
