@@ -10,9 +10,9 @@ from urllib.parse import urlencode
 from app.views import LatestPreview, Preview
 
 # The specification gives the whole answer 20 KB; half of them may be the texts of the preview.
-TEXT_BYTES = 3_500  # of JSON, for each of the three texts
+TEXT_BYTES = 3_000  # of JSON, for each of the three texts
 OTHER_BYTES = 200  # for each other text
-MAX_CHECKS = 40
+MAX_CHECKS = 20
 _TEXTS = ("prompt", "golden", "model_answer")
 
 
