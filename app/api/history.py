@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi import Path as PathParameter
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo
 
 from app.api.wire import packed_json
 from app.history import HistoryNotReady
@@ -40,6 +40,12 @@ Count = Annotated[int | None, Query(ge=0, le=_LARGEST), Whole]
 
 def _moment(value: object, info: ValidationInfo) -> object:
     return moment(str(info.field_name), value) if isinstance(value, str) else value
+
+
+def _older(name: str, newer: str) -> Any:
+    """A parameter that pages of the specification know by another name."""
+    about = f"Use {newer}, which counts where both are given."
+    return Query(alias=name, deprecated=True, description=about)
 
 
 Moment = Annotated[datetime, BeforeValidator(_moment)]
@@ -80,20 +86,8 @@ class FilterQuery(BaseModel):
     q: Annotated[
         str | None, Query(description="Text in prompt or answers, in any case.", examples=["sum"])
     ] = None
-    old_source: Annotated[
-        str | None, Query(alias="source", deprecated=True, description="Use source_pool.")
-    ] = None
-    old_exact_match: Annotated[
-        bool | None, Query(alias="exactMatch", deprecated=True, description="Use exact_match.")
-    ] = None
-
-    @model_validator(mode="after")
-    def _one_name(self) -> Self:
-        for old, name in (("source", "source_pool"), ("exact_match", "exact_match")):
-            asked = getattr(self, f"old_{old}"), getattr(self, name)
-            if None not in asked and asked[0] != asked[1]:
-                raise ValueError(f"{name} is asked for twice: leave its older name out")
-        return self
+    old_source: Annotated[str | None, _older("source", "source_pool")] = None
+    old_exact_match: Annotated[bool | None, _older("exactMatch", "exact_match")] = None
 
     def filter(self) -> PreviewFilter:
         """The condition. An empty text asks for nothing."""
@@ -104,7 +98,7 @@ class FilterQuery(BaseModel):
         }
         for asked, meant in _OTHER_NAMES.items():
             if asked in given:
-                given[meant] = given.pop(asked)
+                given.setdefault(meant, given.pop(asked))
         return PreviewFilter(**given)
 
 

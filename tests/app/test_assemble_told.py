@@ -45,8 +45,10 @@ def queues(**values: Any) -> QueuesReading:
 
 
 def views(training: TrainingReading, **samples: Any) -> Views:
-    taken = {name: Sample(reading=each, read_at=NOW) for name, each in samples.items()}
-    taken["training"] = Sample(reading=training, read_at=NOW)
+    taken: dict[str, Any] = {
+        name: Sample(reading=each, read_at=NOW)
+        for name, each in {**samples, "training": training}.items()
+    }
     return assemble(Samples(**taken), Settings(), now=NOW, version=1)
 
 

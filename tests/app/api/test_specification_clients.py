@@ -301,12 +301,11 @@ def test_the_older_names_of_filters_mean_the_newer_ones(
     assert len(lines) == expected["total"]
 
 
-def test_both_names_of_a_filter_at_once_are_refused_where_they_differ(client: httpx.Client) -> None:
-    answer = client.get("/api/preview/history?source=a&source_pool=b")
-    assert answer.status_code == 422
-    assert "source_pool is asked for twice" in answer.json()["detail"][0]["msg"]
-    same = client.get("/api/preview/history?source=train&source_pool=train")
-    assert same.status_code == 200
+def test_of_both_names_of_a_filter_the_newer_one_counts(client: httpx.Client) -> None:
+    both = client.get("/api/preview/history?source=a&source_pool=train&exactMatch=1&exact_match=0")
+    newer = client.get("/api/preview/history?source_pool=train&exact_match=false")
+    assert both.json()["previews"] == newer.json()["previews"]
+    assert newer.json()["total"] > 0
 
 
 def test_words_and_texts_are_those_of_the_view_models(client: httpx.Client) -> None:
