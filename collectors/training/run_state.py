@@ -50,7 +50,7 @@ class RunState:
         self.updated_at: float | None = None
         self.speed_is_computed = False
         self._has_points = False
-        self._has_ended = False
+        self._has_crashed = False
         self._process_began_at: float | None = None
         self.samples: deque[ToldSample] = deque(maxlen=_SAMPLES_KEPT)
         self.session.restart()
@@ -68,13 +68,15 @@ class RunState:
         if self.segments.wrote(write.writer, at) and self.segments.clash(at) is None:
             self._has_points = False
             self._begin_process()
-        elif self._has_ended and write.status == "training" and not write.writer.is_known:
+        elif self._has_crashed and write.status == "training" and not write.writer.is_known:
             self._begin_process()
         if before is None or before.writer != write.writer:
             self._process_began_at = write.writer.started_at
         self.write, self.updated_at = write, at
         self.status = write.status or self.status
-        self._has_ended = write.status in ENDS or (self._has_ended and write.status != "training")
+        self._has_crashed = write.status == "crashed" or (
+            self._has_crashed and write.status != "training"
+        )
         values = dict(write.values)
         values.pop("throughput_samples", None)
         file_before = self.known.get("current_file")

@@ -328,6 +328,16 @@ def test_what_the_specifications_trainer_told_before_a_crash_ends_with_it(
     assert reading.streaming_ce == reading.train_loss == 0.55
 
 
+def test_the_next_file_of_the_same_process_ends_nothing(trainer: TrainerStandIn) -> None:
+    watch = TrainingWatch(trainer.run)
+    trainer.status(START, status="training", current_step=1500, loss=0.5, **TOLD)
+    watch.read(START)
+    trainer.status(START + 1, status="completed", current_step=1500)
+    watch.read(START + 1)
+    trainer.status(START + 2, status="training", current_step=1501, loss=0.5)
+    assert known(watch.read(START + 2)) >= {"val_loss", "val_train_gap", "streaming_ce"}
+
+
 def test_a_step_back_without_a_word_of_a_crash_ends_them_too(trainer: TrainerStandIn) -> None:
     watch = TrainingWatch(trainer.run)
     trainer.status(START, status="training", current_step=1500, loss=0.5, **TOLD)
