@@ -27,6 +27,12 @@ _OF_PROCESS = (
     *("batch_number", "batch_queue_size", "active_alerts", "jobs_pending"),
     *("last_preview_latency_ms", *ETAS),
 )
+_OF_EVAL = frozenset(
+    {
+        *("fixed_eval_em", "fixed_eval_ce", "fixed_eval_ece", "fixed_eval_step"),
+        *("fixed_eval_timestamp", "fixed_eval_domains"),
+    }
+)
 _SAMPLES_KEPT = 2_000
 _OF_FILE = ("batch_step", "batch_total_steps", "batch_number", "eta_current_file_s")
 
@@ -91,6 +97,8 @@ class RunState:
         news = {name for name in values if name not in told or told[name] != values[name]}
         if "val_loss" in news:
             news |= values.keys() & {"val_train_gap"}  # the same figure again is of this loss
+        if news & _OF_EVAL:
+            self.known.forget(_OF_EVAL - values.keys())
         for name in news:
             self.known.put(name, values[name], at)
 

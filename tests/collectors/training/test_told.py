@@ -429,6 +429,19 @@ def test_a_validation_loss_in_the_status_is_compared_where_a_log_tells_the_loss(
     assert (reading.val_loss, reading.train_loss, reading.val_train_gap) == (0.75, 0.5, 0.25)
 
 
+def test_the_figures_of_one_evaluation_belong_together(trainer: TrainerStandIn) -> None:
+    watch = TrainingWatch(trainer.run)
+    fixed = {"em": 0.5, "ce": 1.5, "step": 10, "by_domain": {"sum": 0.4}}
+    trainer.status(START, status="training", fixed_eval=fixed)
+    assert watch.read(START).fixed_eval_ce == 1.5
+    trainer.status(START + 1, status="training", fixed_eval=None)
+    assert watch.read(START + 1).fixed_eval_ce == 1.5
+    trainer.status(START + 2, status="training", fixed_eval={"em": 0.6, "step": 20})
+    reading = watch.read(START + 2)
+    assert (reading.fixed_eval_em, reading.fixed_eval_step) == (0.6, 20)
+    assert (reading.fixed_eval_ce, reading.fixed_eval_domains) == (None, {})
+
+
 # Pauses
 
 
