@@ -11,18 +11,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from collectors.training.control_state import pause_reason_of, says_paused
 from collectors.training.json_file import JsonFile, for_browsers
 from collectors.training.liveness import LivenessPolicy, ProcessWatch, SignsOfLife, judge
 from collectors.training.reading import Liveness, RunStatus, TrainingReading
 from collectors.training.run_logs import RunLogs
 from collectors.training.run_state import ETAS, RunState
 from collectors.training.session import Session
-from collectors.training.status_file import (
-    StatusWrite,
-    parse_status,
-    pause_reason_of,
-    says_paused,
-)
+from collectors.training.status_file import StatusWrite, parse_status
 from control_room.rundir import RunDir
 
 _MAX_READ_GAP_S = 30.0  # after a longer one it is not known what happened when

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.training.status_file import parse_status, says_paused
+from collectors.training.control_state import says_paused
+from collectors.training.status_file import parse_status
 
 JSON = st.recursive(
     st.none()
