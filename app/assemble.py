@@ -19,6 +19,8 @@ from app.assemble_machines import (
     ram_of,
     troubles_of,
 )
+from app.assemble_told import alerts, heatmap_told, queued_eta_s
+from app.durations import short_duration
 from app.health import (
     gap_status,
     health_lights,
@@ -28,6 +30,7 @@ from app.health import (
 from app.history import HistoryReading
 from app.lengths import bin_label, bin_of
 from app.machine_history import QueueTrends, with_trend
+from app.preview_cut import latest_preview
 from app.retention import RetentionReading
 from app.settings import Settings
 from app.views import (
@@ -102,9 +105,11 @@ def _live(
 ) -> LiveStatus:
     reading = samples.training.reading
     lights = health_lights(reading, machines)
+    warned = () if reading is None else alerts(reading)
     issues = [
         *((light.level, light.text) for light in lights if light.level in ("warning", "critical")),
         *machine_issues(machines),
+        *((alert.level, alert.message) for alert in warned if alert.level != "unknown"),
     ]
     troubles = troubles_of(samples.training, settings.intervals.training_s, "training state", now)
     noted = samples.notes.reading
@@ -118,6 +123,7 @@ def _live(
             for note in (noted.notes if noted is not None else ())
             if note.ts is not None
         ),
+        "alerts": warned,
         "machines": machines,
         "health_lights": lights,
         "health_issues": tuple(text for _, text in issues),
@@ -131,6 +137,8 @@ def _live(
     if reading is None:
         return LiveStatus(liveness=LivenessStatus(state="unknown"), problems=troubles, **common)
     liveness = reading.liveness
+    queued_s = queued_eta_s(reading, samples.queues.reading)
+    derived = {*reading.derived, *(["eta_queued_s"] if queued_s != reading.eta_queued_s else [])}
     return LiveStatus(
         **common,
         **{name: getattr(reading, name) for name in _SAME_IN_BOTH},
@@ -143,12 +151,13 @@ def _live(
         gap_status=gap_status(reading.val_train_gap, settings.thresholds),
         progress_pct=pct(reading.current_step, reading.total_steps),
         loss_history=_thinned(reading.recent_losses),
-        eta_current_file=reading.eta_current_file_s,
-        eta_overall=reading.eta_overall_s,
+        eta_queued_s=queued_s,
+        eta_current_file=short_duration(reading.eta_current_file_s),
+        eta_overall=short_duration(reading.eta_overall_s if queued_s is None else queued_s),
         current_checkpoint_id=reading.checkpoint_id,
         current_model_name=reading.model_name,
         value_ages_s={name: round(max(0.0, now - at), 1) for name, at in reading.seen_at.items()},
-        derived=tuple(sorted(reading.derived)),
+        derived=tuple(sorted(derived)),
         problems=(*troubles, *reading.problems),
         status_age_s=None if reading.updated_at is None else max(0.0, now - reading.updated_at),
     )
@@ -159,7 +168,8 @@ _SAME_IN_BOTH = tuple(
     name
     for name in LiveStatus.model_fields
     if name in TrainingReading.__dataclass_fields__
-    and name not in ("run_id", "liveness", "problems", "derived")
+    and name not in ("run_id", "liveness", "problems", "derived", "latest_snapshot_date")
+    and name != "eta_queued_s"
 )
 
 
@@ -180,9 +190,10 @@ def _preview(samples: Samples, settings: Settings, run_id: str, now: float) -> P
     summary = reading.summary
     latest = summary.latest
     queues = _queues(samples)
+    heatmap = _heatmap(summary.by_pattern_and_length, settings.heatmap.bin_edges)
     return PreviewStatus(
         run_id=run_id,
-        latest_preview=None if latest is None else preview_view(latest),
+        latest_preview=None if latest is None else latest_preview(preview_view(latest)),
         preview_em_last_20=summary.em_last_20.em,
         preview_em_last_50=summary.em_last_50.em,
         preview_em_last_100=summary.em_last_100.em,
@@ -196,7 +207,7 @@ def _preview(samples: Samples, settings: Settings, run_id: str, now: float) -> P
         last_job_latency_ms=next(
             (each.last_latency_ms for each in queues if each.kind == "preview"), None
         ),
-        pattern_heatmap=_heatmap(summary.by_pattern_and_length, settings.heatmap.bin_edges),
+        pattern_heatmap=heatmap if heatmap.rows else heatmap_told(samples.training.reading),
         runner=runner,
         age_s=None if latest is None or latest.ts is None else now - latest.ts.timestamp(),
         problems=(*troubles, *reading.problems),
@@ -206,7 +217,12 @@ def _preview(samples: Samples, settings: Settings, run_id: str, now: float) -> P
 
 
 def _queues(samples: Samples) -> tuple[JobQueueStatus, ...]:
-    return job_queues(samples.queues.reading, samples.machines, samples.runner.reading)
+    return job_queues(
+        samples.queues.reading,
+        samples.machines,
+        samples.runner.reading,
+        samples.training.reading,
+    )
 
 
 def _history_problems(sample: Sample[HistoryReading]) -> tuple[str, ...]:
@@ -272,7 +288,11 @@ def _evals(samples: Samples, settings: Settings, run_id: str, now: float) -> Eva
 def _latest_snapshot_date(samples: Samples) -> date | None:
     reading = samples.snapshots.reading
     moments = [] if reading is None else [each.created_at for each in reading.snapshots]
-    return max((moment.date() for moment in moments if moment is not None), default=None)
+    days = [moment.date() for moment in moments if moment is not None]
+    if (training := samples.training.reading) is not None:
+        days += [day for day in (training.latest_snapshot_date,) if day is not None]
+        days += [each.date for each in training.recent_snapshots if each.date is not None]
+    return max(days, default=None)
 
 
 def _heatmap(
@@ -315,7 +335,10 @@ def preview_view(record: PreviewRecord) -> Preview:
 
 
 def _rates(groups: Mapping[str, GroupRate]) -> dict[str, Rate]:
-    return {name: Rate(em=group.em, count=group.count) for name, group in groups.items()}
+    return {
+        name: Rate(em=group.em, count=group.count, em_rate=group.em, total=group.count)
+        for name, group in groups.items()
+    }
 
 
 def _health(levels: Sequence[Level]) -> str | None:

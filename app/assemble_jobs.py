@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from app.assemble_machines import MachineSamples
+from app.assemble_told import job_queues_told
 from app.views import JobQueueStatus, RoundStatus, RunnerStatus
 from collectors.jobs import JobQueue
 from collectors.preview_runner import RoundReading, RunnerReading
 from collectors.queues import QueuesReading
+from collectors.training import TrainingReading
 from control_room.rundir import QUEUE_PRIORITIES
 
 RUNNER_SILENT_S = 30.0  # it writes its state every few seconds
@@ -46,8 +48,12 @@ def job_queues(
     directory: QueuesReading | None,
     machines: Mapping[str, MachineSamples],
     runner: RunnerReading | None = None,
+    training: TrainingReading | None = None,
 ) -> tuple[JobQueueStatus, ...]:
-    """The servers' queues, the preview runner's rounds, then the run's data files."""
+    """The servers' queues, the preview runner's rounds, then the run's data files.
+
+    What none of them tells is taken from the trainer's status.
+    """
     of_runner = () if runner is None else runner.jobs()
     found = [
         _view(queue, name)
@@ -56,7 +62,8 @@ def job_queues(
         for queue in samples.server.reading.jobs
     ]
     found += [_view(queue, "preview runner") for queue in of_runner]
-    return (*found, *(_data_queues(directory) if directory is not None else ()))
+    found += _data_queues(directory) if directory is not None else ()
+    return (*found, *job_queues_told(training, found))
 
 
 def pending(queues: Sequence[JobQueueStatus], kind: str) -> int | None:

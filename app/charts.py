@@ -409,10 +409,14 @@ def _markers(points: Sequence[ThroughputPoint], marker: Figure) -> Figure:
         "x": [point.vram_used_gb for point in points],
         "y": [point.tokens_per_sec for point in points],
         "customdata": [
-            [point.step, setting_label(point.batch_size, point.sequence_length)] for point in points
+            [
+                "step not told" if point.step is None else f"step {point.step:,}",
+                setting_label(point.batch_size, point.sequence_length),
+            ]
+            for point in points
         ],
         "hovertemplate": (
-            "%{customdata[1]}<br>%{y:,.0f} tokens/s at %{x:.3~g} GB<br>step %{customdata[0]:,}"
+            "%{customdata[1]}<br>%{y:,.0f} tokens/s at %{x:.3~g} GB<br>%{customdata[0]}"
             "<extra></extra>"
         ),
         "marker": marker,

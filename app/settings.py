@@ -170,6 +170,15 @@ class Retention(_Section):
         return self
 
 
+Origin = Annotated[str, Field(pattern=r"^https?://[^/\s*]+$")]
+
+
+class Api(_Section):
+    """Which other sites' pages may read the API in a browser: ``https://name:port``. None: none."""
+
+    allowed_origins: tuple[Origin, ...] = ()
+
+
 class Ssh(_Section):
     """How a machine is reached over SSH; what is not set comes from ``config_file``."""
 
@@ -246,6 +255,7 @@ class Settings(BaseSettings):
     history: History = History()
     previews: Previews = Previews()
     notes: Notes = Notes()
+    api: Api = Api()
     retention: Retention = Retention()
     machines: tuple[Machine, ...] = ()  # none: this machine alone, training
 

@@ -182,6 +182,15 @@ class NoteStatus(_View):
     text: str
 
 
+class AlertStatus(_View):
+    """What the trainer itself warns of; ``severity`` is its own word, ``level`` what it means."""
+
+    message: str
+    severity: str | None = None
+    kind: str | None = None
+    level: Level = "warning"
+
+
 class LiveStatus(_View):
     """Training state and hardware: the answer to "is the run healthy?"."""
 
@@ -189,6 +198,7 @@ class LiveStatus(_View):
     run_dir: str
     status: Literal["idle", "training", "paused", "completed", "crashed"] | None = None
     phase: str | None = None
+    pause_reason: str | None = None  # while it is paused, where that was told
     liveness: LivenessStatus
     current_step: int | None = None
     total_steps: int | None = None
@@ -201,9 +211,12 @@ class LiveStatus(_View):
     loss_variance: float | None = None
     learning_rate: float | None = None
     grad_norm: float | None = None
+    # The gap is what lies between the two beside it.
     val_loss: float | None = None
+    train_loss: float | None = None  # smoothed, when val_loss was told; without one, now
     val_train_gap: float | None = None
     gap_status: Literal["good", "warning", "overfitting"] | None = None
+    alerts: tuple[AlertStatus, ...] = ()  # of the trainer itself
     notes: tuple[NoteStatus, ...] = ()  # newest first
     batch_step: int | None = None
     batch_total_steps: int | None = None
@@ -212,9 +225,12 @@ class LiveStatus(_View):
     current_file: str | None = None
     dataset_id: str | None = None
     eta_current_file_s: Measured | None = None
-    eta_overall_s: Measured | None = None
-    eta_current_file: Measured | None = _old("Seconds; use eta_current_file_s.")
-    eta_overall: Measured | None = _old("Seconds; use eta_overall_s.")
+    eta_overall_s: Measured | None = None  # of all steps
+    eta_queued_s: Measured | None = None  # of the file in work and all that wait
+    eta_current_file: str | None = _old('As "2h 15m"; use eta_current_file_s.')
+    eta_overall: str | None = _old(
+        'Of all queued files, else of all steps, as "12h 30m"; use eta_queued_s, eta_overall_s.'
+    )
     tokens_per_sec: float | None = None
     tokens_per_sec_avg: float | None = None
     tokens_per_sec_baseline: float | None = None
@@ -284,6 +300,8 @@ class Rate(_View):
 
     em: float | None = None
     count: int = 0
+    em_rate: float | None = _old("Use em.")
+    total: int | None = _old("Use count.")
 
 
 if TYPE_CHECKING:
@@ -299,8 +317,23 @@ class Preview(_Logged):
     """One model answer as it was logged: the fields of the preview record, but for its lists."""
 
 
+class LatestPreview(Preview):
+    """The newest preview, small enough to be asked for every few seconds.
+
+    ``cut`` has the full length of each text that is cut here, in characters, and ``whole`` the
+    address where the preview stands whole.
+    """
+
+    timestamp: datetime | None = _old("Use ts.")
+    cut: dict[str, int] = Field(default_factory=dict)
+    whole: str | None = None
+
+
 class PatternHeatmap(_View):
-    """EM (0-1) of the newest 100 scored previews by pattern and golden length in tokens."""
+    """EM (0-1) of the newest 100 scored previews by pattern and golden length in tokens.
+
+    Without any, as the trainer's status tells it; then ``counts`` is empty.
+    """
 
     rows: tuple[str, ...] = ()  # patterns
     cols: tuple[str, ...] = ()  # length bins
@@ -343,7 +376,7 @@ class PreviewStatus(_View):
     """The newest preview and how the last ones went: "what has the model learned?"."""
 
     run_id: str
-    latest_preview: Preview | None = None
+    latest_preview: LatestPreview | None = None
     preview_em_last_20: float | None = None
     preview_em_last_50: float | None = None
     preview_em_last_100: float | None = None
@@ -370,11 +403,14 @@ class DomainEval(_View):
     ce: float | None = None
     ece: float | None = None
     count: int | None = None
-    step: int
+    step: int | None = None
 
 
 class StoredCheckpoint(_View):
-    """A checkpoint or snapshot that is kept; ``best``: of those listed, the highest EM."""
+    """A checkpoint or snapshot that is kept.
+
+    ``best``: of those listed, the highest EM; where none is known, what the trainer calls the best.
+    """
 
     name: str
     date: Day | None = None
@@ -385,6 +421,9 @@ class StoredCheckpoint(_View):
     size_gb: Measured | None = None
     protected: bool | None = None
     best: bool = False
+    model_id: str | None = _old("Use name.")
+    fixed_eval_em: float | None = _old("Use em.")
+    tags: tuple[str, ...] | None = _old('["best_so_far"] of the best; use best.')
 
 
 class EvalStatus(_View):
@@ -396,7 +435,7 @@ class EvalStatus(_View):
     fixed_eval_count: int | None = None
     fixed_eval_ce: float | None = None
     fixed_eval_ece: float | None = None
-    fixed_eval_trend: Literal["improving", "stable", "falling", "unknown"] | None = None
+    fixed_eval_trend: Literal["improving", "stable", "declining", "unknown"] | None = None
     fixed_eval_step: int | None = None
     fixed_eval_timestamp: datetime | None = None
     fixed_eval_history: tuple[tuple[int, float], ...] = ()  # (step, EM), oldest first
@@ -404,7 +443,7 @@ class EvalStatus(_View):
     micro_eval_loss: float | None = None
     micro_eval_step: int | None = None
     val_loss: float | None = None
-    train_loss: float | None = None  # smoothed
+    train_loss: float | None = None  # smoothed, when val_loss was told; without one, now
     val_train_gap: float | None = None
     gap_status: Literal["good", "warning", "overfitting"] | None = None
     snapshots: tuple[StoredCheckpoint, ...] = ()  # newest first

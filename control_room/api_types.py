@@ -5,6 +5,15 @@ from __future__ import annotations
 from typing import Any, Literal, TypedDict
 
 
+class AlertStatus(TypedDict):
+    """What the trainer itself warns of; ``severity`` is its own word, ``level`` what it means."""
+
+    message: str
+    severity: str | None
+    kind: str | None
+    level: Literal["ok", "warning", "critical", "unknown"]
+
+
 class DomainEval(TypedDict):
     """The newest evaluation of one domain of the fixed set."""
 
@@ -12,7 +21,7 @@ class DomainEval(TypedDict):
     ce: float | None
     ece: float | None
     count: int | None
-    step: int
+    step: int | None
 
 
 class EvalStatus(TypedDict):
@@ -24,7 +33,7 @@ class EvalStatus(TypedDict):
     fixed_eval_count: int | None
     fixed_eval_ce: float | None
     fixed_eval_ece: float | None
-    fixed_eval_trend: Literal["improving", "stable", "falling", "unknown"] | None
+    fixed_eval_trend: Literal["improving", "stable", "declining", "unknown"] | None
     fixed_eval_step: int | None
     fixed_eval_timestamp: str | None
     fixed_eval_history: list[list[Any]]
@@ -150,6 +159,47 @@ class JobQueueStatus(TypedDict):
     pending_history: list[float]
 
 
+class LatestPreview(TypedDict):
+    """The newest preview, small enough to be asked for every few seconds."""
+
+    ts: str
+    step: int
+    checkpoint_id: str | None
+    example_id: str | None
+    dataset_id: str | None
+    regime: str | None
+    source_pool: str | None
+    prompt: str
+    golden: str
+    model_answer: str
+    exact_match: bool | None
+    normalized_match: bool | None
+    failure_mode: str | None
+    ce: float | None
+    prompt_tokens: int | None
+    golden_tokens: int | None
+    model_tokens: int | None
+    generation_time_ms: float | None
+    contract_status: dict[str, bool] | None
+    run_id: str | None
+    pattern: str | None
+    sample_index: int | None
+    temperature: float | None
+    confidence: float | None
+    top_p: float | None
+    max_tokens: int | None
+    seed: int | None
+    finish_reason: str | None
+    host: str | None
+    round_id: str | None
+    requested_checkpoint_id: str | None
+    error: str | None
+    example_loss: float | None
+    timestamp: str | None
+    cut: dict[str, int]
+    whole: str | None
+
+
 class LiveStatus(TypedDict):
     """Training state and hardware: the answer to "is the run healthy?"."""
 
@@ -157,6 +207,7 @@ class LiveStatus(TypedDict):
     run_dir: str
     status: Literal["idle", "training", "paused", "completed", "crashed"] | None
     phase: str | None
+    pause_reason: str | None
     liveness: LivenessStatus
     current_step: int | None
     total_steps: int | None
@@ -170,8 +221,10 @@ class LiveStatus(TypedDict):
     learning_rate: float | None
     grad_norm: float | None
     val_loss: float | None
+    train_loss: float | None
     val_train_gap: float | None
     gap_status: Literal["good", "warning", "overfitting"] | None
+    alerts: list[AlertStatus]
     notes: list[NoteStatus]
     batch_step: int | None
     batch_total_steps: int | None
@@ -181,8 +234,9 @@ class LiveStatus(TypedDict):
     dataset_id: str | None
     eta_current_file_s: float | None
     eta_overall_s: float | None
-    eta_current_file: float | None
-    eta_overall: float | None
+    eta_queued_s: float | None
+    eta_current_file: str | None
+    eta_overall: str | None
     tokens_per_sec: float | None
     tokens_per_sec_avg: float | None
     tokens_per_sec_baseline: float | None
@@ -351,44 +405,6 @@ class PatternHeatmap(TypedDict):
     counts: list[list[int]]
 
 
-class Preview(TypedDict):
-    """One model answer as it was logged: the fields of the preview record, but for its lists."""
-
-    ts: str
-    step: int
-    checkpoint_id: str | None
-    example_id: str | None
-    dataset_id: str | None
-    regime: str | None
-    source_pool: str | None
-    prompt: str
-    golden: str
-    model_answer: str
-    exact_match: bool | None
-    normalized_match: bool | None
-    failure_mode: str | None
-    ce: float | None
-    prompt_tokens: int | None
-    golden_tokens: int | None
-    model_tokens: int | None
-    generation_time_ms: float | None
-    contract_status: dict[str, bool] | None
-    run_id: str | None
-    pattern: str | None
-    sample_index: int | None
-    temperature: float | None
-    confidence: float | None
-    top_p: float | None
-    max_tokens: int | None
-    seed: int | None
-    finish_reason: str | None
-    host: str | None
-    round_id: str | None
-    requested_checkpoint_id: str | None
-    error: str | None
-    example_loss: float | None
-
-
 class PreviewHistory(TypedDict):
     """One page, newest first."""
 
@@ -406,7 +422,7 @@ class PreviewStatus(TypedDict):
     """The newest preview and how the last ones went: "what has the model learned?"."""
 
     run_id: str
-    latest_preview: Preview | None
+    latest_preview: LatestPreview | None
     preview_em_last_20: float | None
     preview_em_last_50: float | None
     preview_em_last_100: float | None
@@ -450,6 +466,8 @@ class Rate(TypedDict):
 
     em: float | None
     count: int
+    em_rate: float | None
+    total: int | None
 
 
 class RoundStatus(TypedDict):
@@ -514,7 +532,7 @@ class SourceHealth(TypedDict):
 
 
 class StoredCheckpoint(TypedDict):
-    """A checkpoint or snapshot that is kept; ``best``: of those listed, the highest EM."""
+    """A checkpoint or snapshot that is kept."""
 
     name: str
     date: str | None
@@ -525,6 +543,9 @@ class StoredCheckpoint(TypedDict):
     size_gb: float | None
     protected: bool | None
     best: bool
+    model_id: str | None
+    fixed_eval_em: float | None
+    tags: list[str] | None
 
 
 class SystemStatus(TypedDict):
@@ -544,10 +565,10 @@ class SystemStatus(TypedDict):
 
 
 class ThroughputSampleView(TypedDict):
-    """One sample of speed and memory."""
+    """One sample of speed and memory; one of the trainer's status may lack its time or step."""
 
-    timestamp: str
-    step: int
+    timestamp: str | None
+    step: int | None
     tokens_per_sec: float | None
     vram_used_gb: float | None
     vram_pct: float | None
@@ -560,3 +581,4 @@ class ThroughputSamples(TypedDict):
 
     samples: list[ThroughputSampleView]
     count: int
+    source: Literal["log", "status"]

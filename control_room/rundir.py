@@ -34,6 +34,17 @@ _LOG_STEMS: dict[LogKind, str] = {
 }
 
 
+def retention_index_files(checkpoints: Path) -> tuple[Path, ...]:
+    """Where the retention index of a directory of checkpoints may be.
+
+    The specification's manager leaves it above ``checkpoints``, in the output directory.
+    """
+    places = (
+        [checkpoints, checkpoints.parent] if checkpoints.name == "checkpoints" else [checkpoints]
+    )
+    return tuple(place / "retention_index.json" for place in places)
+
+
 @dataclass(frozen=True, slots=True)
 class RunDir:
     """One run's directory. Nothing here touches the disk, except where a name says so."""
@@ -71,8 +82,13 @@ class RunDir:
 
     @property
     def retention_index_file(self) -> Path:
-        """The list of checkpoints and snapshots with their sizes and metrics."""
-        return self.checkpoints / "retention_index.json"
+        """The list of checkpoints and snapshots with their sizes and metrics, as it is written."""
+        return self.retention_index_files[0]
+
+    @property
+    def retention_index_files(self) -> tuple[Path, ...]:
+        """Where that list is looked for; the first that is there counts."""
+        return retention_index_files(self.checkpoints)
 
     @property
     def cache(self) -> Path:

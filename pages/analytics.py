@@ -15,6 +15,7 @@ from app.charts import Chart, HeatmapLimits
 from app.current import monitor
 from app.filter_bar import filter_bar, length_query
 from app.preview_filter import to_query
+from app.told_throughput import points_told, settings_told, told_samples
 from app.waiting import history_errors_told, history_or_wait
 from control_room.history import aggregates
 from control_room.history.aggregates import Rate, Statistics
@@ -33,6 +34,7 @@ def main() -> None:
     bar.html('<div class="cr"><h3>Analytics</h3></div>', width="content")
     cursor = history_or_wait()
     if cursor is None:
+        _told_throughput()
         return
     with bar:
         live = st.toggle(
@@ -140,9 +142,19 @@ def _failures_over_steps(cursor: Cursor, wanted: PreviewFilter) -> Chart:
 
 
 def _throughput(cursor: Cursor, _: PreviewFilter) -> Chart:
+    if told := told_samples(monitor()):
+        return charts.throughput(points_told(told), settings_told(told))
     return charts.throughput(
         aggregates.throughput_points(cursor), aggregates.throughput_settings(cursor)
     )
+
+
+def _told_throughput() -> None:
+    """What the status alone tells, of a run that logs nothing."""
+    if told := told_samples(monitor()):
+        chart = charts.throughput(points_told(told), settings_told(told))
+        with card("throughput"):
+            chart_box("analytics-throughput", "Throughput and memory", chart, "")
 
 
 def _by_length(cursor: Cursor, wanted: PreviewFilter) -> Chart:

@@ -157,7 +157,8 @@ def kept() -> None:
             kit.empty(
                 "Checkpoints and snapshots",
                 "None is listed.",
-                "checkpoints/retention_index.json lists what is kept (docs/DATA.md).",
+                "retention_index.json, in checkpoints or in the run directory, lists what is kept "
+                "(docs/DATA.md).",
             )
         )
         return

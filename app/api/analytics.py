@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -12,6 +12,8 @@ from app.api.history import NOT_READY, Count, FilterQuery, Whole, ready_cursor
 from app.api.wire import packed_json
 from app.lengths import bin_label
 from app.monitor import Monitor
+from app.told_throughput import told_samples
+from collectors.training.told import ToldSample
 from control_room.history import aggregates, queries
 
 SeriesField = Literal[
@@ -20,10 +22,10 @@ SeriesField = Literal[
 
 
 class ThroughputSampleView(BaseModel):
-    """One sample of speed and memory."""
+    """One sample of speed and memory; one of the trainer's status may lack its time or step."""
 
-    timestamp: datetime
-    step: int
+    timestamp: datetime | None
+    step: int | None
     tokens_per_sec: float | None
     vram_used_gb: float | None
     vram_pct: float | None
@@ -36,6 +38,7 @@ class ThroughputSamples(BaseModel):
 
     samples: list[ThroughputSampleView]
     count: int
+    source: Literal["log", "status"]  # the throughput log, or without one the trainer's status
 
 
 class SeriesPoint(BaseModel):
@@ -72,6 +75,14 @@ class HeatmapView(BaseModel):
     cells: list[HeatmapCellView]
 
 
+def _told(sample: ToldSample) -> ThroughputSampleView:
+    names = [name for name in ThroughputSampleView.model_fields if name != "timestamp"]
+    return ThroughputSampleView(
+        timestamp=None if sample.at is None else datetime.fromtimestamp(sample.at, UTC),
+        **{name: getattr(sample, name) for name in names},
+    )
+
+
 def analytics_routes(router: APIRouter, monitor: Monitor) -> None:
     """Add ``/api/throughput/…``, ``/api/metrics/…`` and ``/api/analytics/…``."""
 
@@ -84,7 +95,11 @@ def analytics_routes(router: APIRouter, monitor: Monitor) -> None:
     def throughput_samples(
         request: Request, limit: Annotated[int, Query(ge=1, le=10_000), Whole] = 100
     ) -> Response:
-        """The newest throughput samples."""
+        """The newest throughput samples: of the log, or without one of the trainer's status."""
+        if told := told_samples(monitor)[: -limit - 1 : -1]:
+            samples = [_told(sample) for sample in told]
+            view = ThroughputSamples(samples=samples, count=len(samples), source="status")
+            return packed_json(request, view.model_dump_json().encode())
         rows = queries.newest_throughput(ready_cursor(monitor), limit=limit)
         samples = [
             ThroughputSampleView(
@@ -97,7 +112,7 @@ def analytics_routes(router: APIRouter, monitor: Monitor) -> None:
             )
             for row in rows
         ]
-        view = ThroughputSamples(samples=samples, count=len(samples))
+        view = ThroughputSamples(samples=samples, count=len(samples), source="log")
         return packed_json(request, view.model_dump_json().encode())
 
     @router.get(

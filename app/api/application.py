@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from typing import Final
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 
 from app.api.analytics import analytics_routes
 from app.api.history import history_routes
+from app.api.old_status import old_status_routes
 from app.api.operations import operations_routes
 from app.api.status import status_routes
 from app.api.system import system_routes
@@ -54,6 +56,11 @@ def create_api(monitor: Monitor) -> FastAPI:
     ):
         add_routes(router, monitor)
     api.include_router(router)
+    unchecked = APIRouter()
+    old_status_routes(unchecked, monitor)
+    api.include_router(unchecked)
+    if origins := monitor.settings.api.allowed_origins:
+        _let_read(api, origins)
     return api
 
 
@@ -63,6 +70,19 @@ def _history_error(status: int) -> Callable[[Request, Exception], JSONResponse]:
         return JSONResponse({"detail": str(error)}, status, headers=headers)
 
     return answer
+
+
+def _let_read(api: FastAPI, origins: Collection[str]) -> None:
+    """Let pages of these origins read the answers; what they send needs no permission."""
+    api.add_middleware(
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_methods=["GET"],
+        allow_headers=["Cache-Control", "If-None-Match", "Pragma"],
+        expose_headers=["ETag"],
+        # Browsers ask for this when the page comes from a public address and the app is at home.
+        allow_private_network=True,
+    )
 
 
 def _refused(kind: str, name: str, message: str) -> RequestValidationError:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from app.api import create_api
+from app.api.specification import DIFFERENCES
 from app.monitor import Monitor
 from app.settings import Settings
 
@@ -61,14 +62,32 @@ def _document(description: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield "A parameter that is unknown, repeated, of the wrong type or out of range is answered by"
     yield "422, which names it. A 503 says what is missing and when to come again."
+    yield ""
+    yield "In a browser, pages of other sites may read the answers where the setting"
+    yield '`api.allowed_origins` names them, as in `allowed_origins = ["http://old-pages.lan:8080"]`'
+    yield "under `[api]` in control_room.toml."
     schemas = description["components"]["schemas"]
     for path, methods in description["paths"].items():
         yield from _operation(path, methods["get"])
+    yield from _differences()
     yield ""
     yield "## Answers"
     for name, schema in sorted(schemas.items()):
         if name not in _NOT_ANSWERS:
             yield from _schema(name, schema)
+
+
+def _differences() -> Iterator[str]:
+    yield ""
+    yield "## Clients of the specification"
+    yield ""
+    yield "Their addresses, parameters and fields are all there; those marked deprecated are for"
+    yield "them alone. What differs from the specified view models, and why:"
+    yield ""
+    yield "| where | specified | here | why |"
+    yield "|---|---|---|---|"
+    for each in DIFFERENCES:
+        yield f"| {each.where} | {each.specified} | {each.here} | {each.why} |"
 
 
 def _operation(path: str, operation: Mapping[str, Any]) -> Iterator[str]:
@@ -87,7 +106,8 @@ def _operation(path: str, operation: Mapping[str, Any]) -> Iterator[str]:
             yield (
                 f"| `{parameter['name']}` | {_kind(schema)}{_bounds(schema)} "
                 f"| {'' if default is None else f'`{default}`'} "
-                f"| {parameter.get('description', '')} |"
+                f"| {'deprecated. ' if parameter.get('deprecated') else ''}"
+                f"{parameter.get('description', '')} |"
             )
     yield ""
     for status, response in operation["responses"].items():

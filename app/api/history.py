@@ -50,6 +50,12 @@ def _moment(value: object, info: ValidationInfo) -> object:
     return moment(str(info.field_name), value) if isinstance(value, str) else value
 
 
+def _older(name: str, newer: str) -> Any:
+    """A parameter that pages of the specification know by another name."""
+    about = f"Use {newer}, which counts where both are given."
+    return Query(alias=name, deprecated=True, description=about)
+
+
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 FILES: dict[str, tuple[_Chunks, str]] = {
     "csv": (csv_chunks, "text/csv; charset=utf-8"),
@@ -88,6 +94,8 @@ class FilterQuery(BaseModel):
     q: Annotated[
         str | None, Query(description="Text in prompt or answers, in any case.", examples=["sum"])
     ] = None
+    old_source: Annotated[str | None, _older("source", "source_pool")] = None
+    old_exact_match: Annotated[bool | None, _older("exactMatch", "exact_match")] = None
 
     def filter(self) -> PreviewFilter:
         """The condition. An empty text asks for nothing."""
@@ -96,8 +104,9 @@ class FilterQuery(BaseModel):
             for name in FilterQuery.model_fields
             if (value := getattr(self, name)) not in (None, "")
         }
-        if "q" in given:
-            given["text"] = given.pop("q")
+        for asked, meant in _OTHER_NAMES.items():
+            if asked in given:
+                given.setdefault(meant, given.pop(asked))
         return PreviewFilter(**given)
 
 
@@ -162,6 +171,8 @@ Fields = Annotated[
     ),
     AfterValidator(_checked),
 ]
+# What is asked for under another name than the filter has; the last two are those of older pages.
+_OTHER_NAMES = {"q": "text", "old_source": "source_pool", "old_exact_match": "exact_match"}
 
 
 class PageQuery(FilterQuery):

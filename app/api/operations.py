@@ -1,10 +1,10 @@
-"""For those who run the app: is it well, what does Prometheus read, what did the old UI read."""
+"""For those who run the app: is it well, and what does Prometheus read."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import generate_latest
 from pydantic import BaseModel
@@ -13,7 +13,6 @@ from starlette.concurrency import run_in_threadpool
 from app.api.prometheus import ViewCollector
 from app.api.wire import packed_json
 from app.monitor import Monitor
-from app.views import LiveStatus
 
 # The views are built at least once a second; older than this, something hangs.
 STALE_AFTER_S = 10.0
@@ -37,7 +36,7 @@ class Health(BaseModel):
 
 
 def operations_routes(router: APIRouter, monitor: Monitor) -> None:
-    """Add ``/health``, ``/metrics`` and ``/status/training_status.json``."""
+    """Add ``/health`` and ``/metrics``."""
 
     @router.get(
         "/health",
@@ -66,43 +65,6 @@ def operations_routes(router: APIRouter, monitor: Monitor) -> None:
         """Everything that is measured, in the Prometheus text format."""
         text = await run_in_threadpool(generate_latest, registry)
         return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    @router.get(
-        "/status/training_status.json",
-        response_class=Response,
-        responses={200: {"content": {"application/json": {}}}, 404: {"description": "No status."}},
-        tags=["operations"],
-    )
-    async def training_status(request: Request) -> Response:
-        """The training status under the names that the specification's older UI reads."""
-        sample = monitor.sources["training"]
-        if sample.reading is None or monitor.views.live.status is None:
-            raise HTTPException(404, "No training status has been written in this run yet.")
-        old = OldStatus(**old_status(monitor.views.live, sample.reading.raw_status))
-        return packed_json(request, old.model_dump_json().encode())
-
-
-class OldStatus(BaseModel, extra="allow"):
-    """What the older UI reads: the known fields and whatever else the trainer wrote."""
-
-
-def old_status(live: LiveStatus, rest: Any) -> dict[str, Any]:
-    """The live view under the old names, over what the trainer wrote besides."""
-    names = {
-        *("status", "current_step", "total_steps", "epoch", "loss", "streaming_ce", "loss_trend"),
-        *("loss_variance", "learning_rate", "val_train_gap", "tokens_per_sec"),
-        *("tokens_per_sec_avg", "tokens_per_sec_baseline", "throughput_trend", "batch_step"),
-        *("batch_total_steps", "batch_number", "batch_queue_size", "current_file"),
-        *("error_message", "error_type"),
-    }
-    return {
-        **rest,
-        **{name: getattr(live, name) for name in names},
-        "validation_loss": live.val_loss,
-        "model_name": live.current_model_name,
-        "eta_seconds": live.eta_overall_s,
-        "timestamp": live.timestamp,
-    }
 
 
 def app_health(monitor: Monitor) -> Health:

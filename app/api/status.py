@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import RedirectResponse
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.wire import if_changed
 from app.monitor import Monitor
@@ -19,12 +21,37 @@ _VIEWS: tuple[tuple[str, type[BaseModel], str], ...] = (
 )
 
 
+def _old(about: str, *, alias: str | None = None) -> Any:
+    return Field(default=None, alias=alias, deprecated=True, description=about)
+
+
+class StatusQuery(BaseModel):
+    """What may be asked of a status view."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    cache_buster: str | None = _old("Ignored: no answer is taken from a cache.", alias="_")
+
+
+_TABLE = "Of the history: answered by a redirect to `/api/preview/history`."
+
+
+class PreviewStatusQuery(StatusQuery):
+    """The specification's page asks the preview view for its table of the history."""
+
+    limit: str | None = _old(_TABLE)
+    offset: str | None = _old(_TABLE)
+    regime: str | None = _old(_TABLE)
+    source: str | None = _old(_TABLE)
+    exact_match: str | None = _old(_TABLE, alias="exactMatch")
+
+
 def status_routes(router: APIRouter, monitor: Monitor) -> None:
     """Add ``/api/status/…``. No request reads a file, a GPU or the database."""
     for name, model, about in _VIEWS:
         router.add_api_route(
             f"/api/status/{name}",
-            _endpoint(monitor, name),
+            _preview_endpoint(monitor) if name == "preview" else _endpoint(monitor, name),
             methods=["GET"],
             name=f"{name} status",
             description=about,
@@ -32,13 +59,29 @@ def status_routes(router: APIRouter, monitor: Monitor) -> None:
             responses={
                 200: {"model": model, "description": "The view of the last tick."},
                 304: {"description": "Nothing has changed since the ETag in If-None-Match."},
+                **(_REDIRECT if name == "preview" else {}),
             },
             tags=["status"],
         )
 
 
+_REDIRECT: dict[int | str, dict[str, Any]] = {
+    307: {"description": "A table is asked for: `/api/preview/history` has it."}
+}
+
+
 def _endpoint(monitor: Monitor, name: str) -> Any:
-    async def status(request: Request) -> Response:
+    async def status(request: Request, query: Annotated[StatusQuery, Query()]) -> Response:
         return if_changed(request, monitor.ready[name])
+
+    return status
+
+
+def _preview_endpoint(monitor: Monitor) -> Any:
+    async def status(request: Request, query: Annotated[PreviewStatusQuery, Query()]) -> Response:
+        asked = {name: value for name, value in request.query_params.items() if name != "_"}
+        if asked:
+            return RedirectResponse(f"/api/preview/history?{urlencode(asked)}")
+        return if_changed(request, monitor.ready["preview"])
 
     return status

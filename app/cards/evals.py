@@ -12,7 +12,7 @@ TITLE = "Evaluation"
 _TREND: dict[str | None, tuple[str, str]] = {
     "improving": ("↑", "improving"),
     "stable": ("→", "stable"),
-    "falling": ("↓", "falling"),
+    "declining": ("↓", "declining"),
 }
 _GAP: dict[str | None, Level] = {"good": "ok", "warning": "warning", "overfitting": "critical"}
 _SHOWN = 3  # snapshots

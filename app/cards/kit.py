@@ -12,6 +12,7 @@ from html import escape
 from itertools import pairwise
 from urllib.parse import quote
 
+from app.durations import short_duration
 from app.views import Level
 
 NOT_KNOWN = "n/a"
@@ -212,19 +213,7 @@ def percent(fraction: float | None, digits: int = 0) -> str:
 
 def duration(seconds: float | None) -> str:
     """``2h 15m``, ``3m 20s``, ``45s``: two units at most."""
-    if seconds is None or not math.isfinite(seconds):
-        return NOT_KNOWN
-    whole = round(max(0.0, seconds))
-    days, rest = divmod(whole, 86_400)
-    hours, rest = divmod(rest, 3_600)
-    minutes, secs = divmod(rest, 60)
-    if days:
-        return f"{days}d {hours}h"
-    if hours:
-        return f"{hours}h {minutes}m"
-    if minutes:
-        return f"{minutes}m {secs:02d}s"
-    return f"{secs}s"
+    return short_duration(seconds) or NOT_KNOWN
 
 
 def ago(seconds: float | None) -> str:

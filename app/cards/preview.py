@@ -9,7 +9,7 @@ import streamlit as st
 
 from app.cards import kit, preview_record
 from app.diff import word_diff
-from app.views import Level, Preview, PreviewStatus
+from app.views import LatestPreview, Level, Preview, PreviewStatus
 from control_room.history.queries import PreviewRow
 
 TITLE = "Live preview"
@@ -29,7 +29,7 @@ def draw(view: PreviewStatus) -> None:
         st.html(kit.empty(TITLE, "No preview has been logged.", _EMPTY_NEXT) + _problems(view))
         return
     shown = _shown(latest)
-    st.html(outcome_html(shown, view))
+    st.html(outcome_html(shown, view) + f'<div class="cr">{_cut(shown)}</div>')
     with st.expander("Prompt", key="preview-prompt"):
         st.html(f'<div class="cr">{kit.text_box(escape(shown.prompt))}</div>')
     st.html(answers_html(shown) + _problems(view))
@@ -56,7 +56,7 @@ def outcome_html(preview: Preview, view: PreviewStatus) -> str:
 
 def detail_html(preview: Shown) -> str:
     """Everything of one preview: example, outcome, prompt, answers, metrics, all its fields."""
-    prompt = kit.heading("Prompt") + kit.text_box(escape(preview.prompt))
+    prompt = _cut(preview) + kit.heading("Prompt") + kit.text_box(escape(preview.prompt))
     logged = kit.note(f"Logged {preview.ts.astimezone():%Y-%m-%d %H:%M:%S %Z}")
     about = "".join(_about(preview))
     answers = answers_html(preview) + preview_record.html(preview)
@@ -157,9 +157,27 @@ def _contracts(preview: Shown) -> list[str]:
     ]
 
 
+def _cut(preview: Shown) -> str:
+    """Which texts are not shown whole, and where they are."""
+    if not isinstance(preview, LatestPreview) or not preview.cut:
+        return ""
+    parts = [f"{name.replace('_', ' ')} ({size:,} in all)" for name, size in preview.cut.items()]
+    where = f'<a href="{escape(preview.whole or "")}" target="_blank">here as JSON</a>'
+    return (
+        f'<p class="cr-note">Cut, with their lengths in characters: {escape(", ".join(parts))}. '
+        f"They are whole on the Previews page, and {where}.</p>"
+    )
+
+
 def _legend(preview: Shown, *, compared: bool) -> str:
     if not compared:
         return "The answers are too long to mark their difference."
+    cut = preview.cut if isinstance(preview, LatestPreview) else {}
+    if cut.keys() & {"golden", "model_answer"}:
+        return (
+            "Only the beginnings are compared. Struck through: missing from what is shown of the "
+            "answer. Underlined: not in what is shown of the golden one."
+        )
     if preview.golden == preview.model_answer:
         return "The answers are the same."
     return "Struck through: missing from the answer. Underlined: should not be there."

@@ -46,11 +46,15 @@ def html(live: LiveStatus, system: SystemStatus) -> str:
                 ("Normal", normal),
                 ("Low", low),
                 ("This file", escape(kit.duration(live.eta_current_file_s))),
+                ("All queued", escape(kit.duration(live.eta_queued_s))),
                 ("All steps", escape(kit.duration(live.eta_overall_s))),
             ],
             small=True,
         ),
-        kit.note("High, normal and low: files that wait. This file, all steps: time left."),
+        kit.note(
+            "High, normal and low: files that wait. Time left: of this file, of it and all that "
+            "wait, of all steps."
+        ),
         kit.heading("Jobs") + jobs.table(jobs_of_servers) if jobs_of_servers else "",
         kit.problems(system.problems),
     )

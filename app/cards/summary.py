@@ -8,7 +8,7 @@ from html import escape
 import streamlit as st
 
 from app.cards import kit
-from app.views import Level, LiveStatus
+from app.views import AlertStatus, Level, LiveStatus
 
 _STATUS_LEVEL: dict[str, Level] = {
     "training": "ok",
@@ -46,6 +46,7 @@ def html(view: LiveStatus) -> str:
         "</div>",
         _progress(view),
         _reason(view),
+        "".join(kit.problems([_alert(alert)], alert.level) for alert in view.alerts),
         kit.problems(view.problems),
         "</div>",
     ]
@@ -89,9 +90,14 @@ def _reason(view: LiveStatus) -> str:
         )
     if view.liveness.state == "stalled" and view.liveness.reason:
         return kit.problems([f"Stalled: {view.liveness.reason}"], "critical")
-    if view.status == "paused" and view.liveness.reason:
-        return kit.note(view.liveness.reason)
+    if view.status == "paused" and view.pause_reason:
+        return kit.note(f"Paused: {view.pause_reason}")
     return ""
+
+
+def _alert(alert: AlertStatus) -> str:
+    severity = f" ({alert.severity})" if alert.severity else ""
+    return f"The trainer warns{severity}: {alert.message}"
 
 
 def _waiting(view: LiveStatus) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ class JsonLook:
     """What one look found. ``data`` is given only when it is new."""
 
     data: dict[str, object] | None = None
+    content: bytes | None = None  # the file's own bytes, that ``data`` was read from
     mtime: float | None = None  # epoch seconds; None when there is no such file
     problem: str | None = None  # names the file, what is wrong with it and what to do
 
@@ -55,7 +57,12 @@ class JsonFile:
             racy = 0 <= now - found.st_mtime < _RACY_S
             self._signature = None if racy else signature
         settling = self._torn and 0 <= now - found.st_mtime < SETTLE_S
-        return JsonLook(data, found.st_mtime, None if settling else self._problem)
+        return JsonLook(
+            data,
+            None if data is None else self._content,
+            found.st_mtime,
+            None if settling else self._problem,
+        )
 
     def _read(self, found: os.stat_result) -> dict[str, object] | None:
         before, self._content = self._content, None
@@ -122,4 +129,15 @@ class JsonFile:
         self._signature, self._content, self._problem, self._torn = None, None, None, False
 
 
+def for_browsers(content: bytes) -> bytes:
+    """JSON as its writer left it, with null where it has NaN or an infinity.
+
+    Python writes and reads those; no browser does.
+    """
+    if b"NaN" not in content and b"Infinity" not in content:
+        return content
+    return _TEXT_OR_CONSTANT.sub(lambda m: m[0] if m[0].startswith(b'"') else b"null", content)
+
+
+_TEXT_OR_CONSTANT = re.compile(rb'"(?:[^"\\]|\\.)*"|NaN|-?Infinity', re.DOTALL)
 _KIND = {list: "array", str: "string", int: "number", float: "number", bool: "true or false"}

@@ -6,18 +6,19 @@ Every function raises :class:`WrongTypeError`, whose message says what was expec
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TypeVar
 
-from collectors.training.reading import LossTrend, ThroughputTrend
+from collectors.training.reading import EvalTrend, LossTrend, ThroughputTrend
 from control_room.encoding import NON_FINITE
 
 Meaning = TypeVar("Meaning")
 
 _MAX_TEXT = 20_000  # characters: an error message may carry a traceback
 _MAX_INT = 2**63 - 1
-_MAX_DEPTH = 16
+_END_OF_TIME = 253_402_300_799  # 9999-12-31T23:59:59Z
 _FLAT_SLOPE = 1e-6  # loss per step
 
 _LOSS_WORDS: dict[str, LossTrend] = {
@@ -44,6 +45,20 @@ _THROUGHPUT_WORDS: dict[str, ThroughputTrend] = {
     "rising": "excellent",
     "increasing": "excellent",
 }
+_EVAL_WORDS: dict[str, EvalTrend] = {
+    "improving": "improving",
+    "rising": "improving",
+    "stable": "stable",
+    "declining": "declining",
+    "degrading": "declining",
+    "falling": "declining",
+    "unknown": "unknown",
+}
+_DURATION = re.compile(
+    r"(?:(\d{1,9}(?:\.\d{1,9})?) ?d[a-z]*)? ?(?:(\d{1,9}(?:\.\d{1,9})?) ?h[a-z]*)? ?"
+    r"(?:(\d{1,9}(?:\.\d{1,9})?) ?m[a-z]*)? ?(?:(\d{1,9}(?:\.\d{1,9})?) ?s[a-z]*)?"
+)
+_UNITS_S = (86_400, 3_600, 60, 1)
 
 
 class WrongTypeError(ValueError):
@@ -120,6 +135,22 @@ def throughput_trend_of(value: object) -> ThroughputTrend:
     return word(value, _THROUGHPUT_WORDS)
 
 
+def eval_trend_of(value: object) -> EvalTrend:
+    """The trend of the fixed set told as a word."""
+    return word(value, _EVAL_WORDS)
+
+
+def duration_s(value: object) -> float:
+    """A time left: seconds, or a text such as "2h 15m", "45s" or "1d 3h"."""
+    if not isinstance(value, str):
+        return not_negative(value)
+    parts = _DURATION.fullmatch(value.strip().lower())
+    if parts is None or not any(parts.groups()):
+        raise WrongTypeError('seconds, or a text such as "2h 15m"')
+    amounts = (0.0 if part is None else float(part) for part in parts.groups())
+    return sum(amount * unit for amount, unit in zip(amounts, _UNITS_S, strict=True))
+
+
 def epoch_seconds(value: object) -> float:
     """A time: ISO 8601 (without a zone it is local time) or epoch seconds."""
     if isinstance(value, str):
@@ -127,26 +158,14 @@ def epoch_seconds(value: object) -> float:
             return datetime.fromisoformat(value.strip()).timestamp()
         except (ValueError, OverflowError, OSError):
             raise WrongTypeError("a time such as 2025-11-22T14:30:00+01:00") from None
-    return not_negative(value)
+    seconds = not_negative(value)
+    if seconds > _END_OF_TIME:
+        raise WrongTypeError("a time before the year 10000")
+    return seconds
 
 
 def flag(value: object) -> bool:
     """true or false, and nothing that merely looks like it."""
     if not isinstance(value, bool):
         raise WrongTypeError("true or false")
-    return value
-
-
-def plain(value: object, depth: int = 0) -> object:
-    """``value`` as JSON that can go out again: UTF-8 text, no NaN, no bottomless nesting."""
-    if isinstance(value, str):
-        return text(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, list | dict) and depth >= _MAX_DEPTH:
-        return None
-    if isinstance(value, list):
-        return [plain(item, depth + 1) for item in value]
-    if isinstance(value, dict):
-        return {text(str(key)): plain(item, depth + 1) for key, item in value.items()}
     return value

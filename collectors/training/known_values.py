@@ -32,6 +32,10 @@ class KnownValues:
             self._values.pop(name, None)
             self._seen_at.pop(name, None)
 
+    def forget_before(self, names: Collection[str], at: float) -> None:
+        """Drop those of ``names`` that were last told before ``at``."""
+        self.forget([name for name in names if self._seen_at.get(name, at) < at])
+
     def values(self) -> Mapping[str, Any]:
         """A copy of all values."""
         return dict(self._values)

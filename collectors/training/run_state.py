@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 from collectors.training.known_values import KnownValues
@@ -10,10 +12,28 @@ from collectors.training.reading import Phase, RunStatus
 from collectors.training.segments import Segments
 from collectors.training.session import Session
 from collectors.training.status_file import StatusWrite
+from collectors.training.told import ToldSample
 from control_room.records import MetricPoint, ThroughputSample
 
-ETAS = ("eta_current_file_s", "eta_overall_s")
+ETAS = ("eta_current_file_s", "eta_overall_s", "eta_queued_s")
+ENDS = ("completed", "crashed")
 _PER_STEP = ("loss", "learning_rate", "grad_norm", "epoch", "val_loss")
+# What a process tells of itself: with the next one it no longer holds. How far the run was and
+# what it is stays.
+_OF_PROCESS = (
+    *("learning_rate", "grad_norm", "streaming_ce", "loss_trend", "loss_variance"),
+    *("val_loss", "val_train_gap", "tokens_per_sec", "tokens_per_sec_avg"),
+    *("tokens_per_sec_baseline", "throughput_trend", "batch_step", "batch_total_steps"),
+    *("batch_number", "batch_queue_size", "active_alerts", "jobs_pending"),
+    *("last_preview_latency_ms", *ETAS),
+)
+_OF_EVAL = frozenset(
+    {
+        *("fixed_eval_em", "fixed_eval_ce", "fixed_eval_ece", "fixed_eval_step"),
+        *("fixed_eval_timestamp", "fixed_eval_domains"),
+    }
+)
+_SAMPLES_KEPT = 2_000
 _OF_FILE = ("batch_step", "batch_total_steps", "batch_number", "eta_current_file_s")
 
 
@@ -36,6 +56,9 @@ class RunState:
         self.updated_at: float | None = None
         self.speed_is_computed = False
         self._has_points = False
+        self._has_crashed = False
+        self._process_began_at: float | None = None
+        self.samples: deque[ToldSample] = deque(maxlen=_SAMPLES_KEPT)
         self.session.restart()
 
     @property
@@ -50,37 +73,70 @@ class RunState:
         before = self.write
         if self.segments.wrote(write.writer, at) and self.segments.clash(at) is None:
             self._has_points = False
+            self._begin_process()
+        elif self._has_crashed and write.status == "training" and not write.writer.is_known:
+            self._begin_process()
+        if before is None or before.writer != write.writer:
+            self._process_began_at = write.writer.started_at
         self.write, self.updated_at = write, at
         self.status = write.status or self.status
+        self._has_crashed = write.status == "crashed" or (
+            self._has_crashed and write.status != "training"
+        )
         values = dict(write.values)
+        values.pop("throughput_samples", None)
         file_before = self.known.get("current_file")
         if values.get("current_file", file_before) != file_before:
             self.known.forget(_OF_FILE)
         if self._has_points and values.get("current_step", -1) < self.known.get("current_step"):
             for name in ("current_step", "tokens_per_sec", *_PER_STEP):
                 values.pop(name, None)
-        told = {} if before is None or not write.writer.repeats else before.values
-        self.known.forget(write.unset & told.keys())
-        for name, value in values.items():
-            if name not in told or told[name] != value:
-                self.known.put(name, value, at)
+        repeats = before is not None and write.writer.repeats and before.writer == write.writer
+        told = before.values if before is not None and repeats else {}
+        self.known.forget(write.unset & told.keys() if write.writer.repeats else write.unset)
+        news = {name for name in values if name not in told or told[name] != values[name]}
+        if "val_loss" in news:
+            news |= values.keys() & {"val_train_gap"}  # the same figure again is of this loss
+        if news & _OF_EVAL:
+            self.known.forget(_OF_EVAL - values.keys())
+        for name in news:
+            self.known.put(name, values[name], at)
 
     def take_status_steps(self, write: StatusWrite, at: float) -> bool:
-        """Count a write's step, loss and speed where no metrics log does, after the log lines.
+        """Count a write's step, loss and speed where no log does, after the log lines.
 
         True when a new segment begins.
         """
-        step = write.values.get("current_step")
-        if self._has_points or write.status in ("completed", "crashed") or step is None:
-            return False
-        begins = self._saw_step(step, at)
-        if (loss := write.values.get("loss")) is not None:
-            self.session.losses.add(step, loss)
-        if (speed := write.values.get("tokens_per_sec")) is not None:
-            self.session.add_speed("status", step, speed)
-        if (val_loss := write.values.get("val_loss")) is not None:
+        step, begins = write.values.get("current_step"), False
+        if not self._has_points and write.status not in ENDS and step is not None:
+            begins = self._saw_step(step, at)
+            if (loss := write.values.get("loss")) is not None:
+                self.session.losses.add(step, loss)
+            if (speed := write.values.get("tokens_per_sec")) is not None:
+                self.session.add_speed("status", step, speed)
+        self._take_told_samples(write, at)
+        val_loss = self.known.get("val_loss")
+        is_told = val_loss is not None and self.known.seen_at("val_loss") == at
+        if is_told and not self.session.has_val_loss(val_loss):
             self.session.add_val_loss(val_loss)
         return begins
+
+    def _take_told_samples(self, write: StatusWrite, at: float) -> None:
+        """Take in those of the samples that no earlier write had; each write repeats the newest."""
+        told: Sequence[ToldSample] = write.values.get("throughput_samples", ())
+        last = self.samples[-1] if self.samples else None
+        known = max((place + 1 for place, each in enumerate(told) if each == last), default=0)
+        for sample in told[known:]:
+            self.samples.append(sample)
+            self.session.add_speed("samples", sample.step or 0, sample.tokens_per_sec)
+        is_told_better = "tokens_per_sec" in write.values or self.session.has_logged_speed
+        if told[known:] and not is_told_better:
+            self._put_speed(told[-1].tokens_per_sec, at, is_computed=False)
+
+    def _begin_process(self) -> None:
+        """Another process goes on with the run: what the one before told of itself is over."""
+        self.known.forget(_OF_PROCESS)
+        self.session.restart()
 
     def take_point(self, point: MetricPoint, at: float) -> bool:
         """Merge one line of the metrics log; True when a new segment begins."""
@@ -123,6 +179,7 @@ class RunState:
         return {
             "eta_current_file_s": self.session.eta_s(self.known, "batch_step", "batch_total_steps"),
             "eta_overall_s": self.session.eta_s(self.known, "current_step", "total_steps"),
+            "eta_queued_s": None,
         } | {name: told[name] for name in ETAS if name in told}
 
     def divergence(self) -> str | None:
@@ -146,9 +203,13 @@ class RunState:
         return before is not None and write.writer.run_id not in (None, before)
 
     def _saw_step(self, step: int, at: float) -> bool:
+        before = self.segments.count
         begins = self.segments.saw(step, at)
         if begins:
             self.session.restart()
+        if self.segments.count > before:
+            since = at if self._process_began_at is None else min(at, self._process_began_at)
+            self.known.forget_before(_OF_PROCESS, since)
         self.session.pace.saw(step, at)
         return begins
 

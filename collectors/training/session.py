@@ -13,8 +13,8 @@ from collectors.training.trends import LossHistory, Pace, SpeedHistory, throughp
 
 _TOLD_HOLDS_S = 300.0  # a trainer's own figure stands this long after it stopped telling it
 
-SpeedSource = Literal["status", "metrics", "throughput"]
-_RANK: dict[SpeedSource, int] = {"status": 0, "metrics": 1, "throughput": 2}
+SpeedSource = Literal["status", "samples", "metrics", "throughput"]
+_RANK: dict[SpeedSource, int] = {"status": 0, "samples": 1, "metrics": 2, "throughput": 3}
 
 
 class Session:
@@ -30,7 +30,7 @@ class Session:
         self.losses = LossHistory()
         self.speeds = SpeedHistory()
         self.pace = Pace(max_gap_s=self._max_gap_s)
-        self.val_train_gap: float | None = None
+        self._validation: tuple[float, float | None] | None = None  # and the training loss then
         self._speed_source: SpeedSource = "status"
 
     def add_speed(self, source: SpeedSource, step: int, tokens_per_sec: float) -> None:
@@ -42,9 +42,34 @@ class Session:
         self.speeds.add(step, tokens_per_sec)
 
     def add_val_loss(self, val_loss: float) -> None:
-        """Compare a validation loss with the training loss of the same time."""
-        if self.losses.streaming_ce is not None and math.isfinite(val_loss):
-            self.val_train_gap = val_loss - self.losses.streaming_ce
+        """Note a new validation loss beside the training loss of the same time."""
+        self._validation = (val_loss, self.losses.streaming_ce)
+
+    def has_val_loss(self, val_loss: float) -> bool:
+        """Whether this is the validation loss that was noted last."""
+        return self._validation is not None and _same(self._validation[0], val_loss)
+
+    def validation(self, known: KnownValues) -> dict[str, float | None]:
+        """``train_loss`` and ``val_train_gap`` as they belong to the known ``val_loss``.
+
+        The trainer's own gap counts where it was told with that loss or after it.
+        """
+        val_loss, gap = known.get("val_loss"), known.get("val_train_gap")
+        if val_loss is None:
+            return {"train_loss": None if gap is not None else self.losses.streaming_ce}
+        told_at = known.seen_at("val_loss") or 0.0
+        if gap is not None and (known.seen_at("val_train_gap") or 0.0) >= told_at:
+            return {"train_loss": _finite(val_loss - gap), "val_train_gap": gap}
+        train_loss = (
+            self._validation[1] if self._validation and self.has_val_loss(val_loss) else None
+        )
+        gap = None if train_loss is None else _finite(val_loss - train_loss)
+        return {"train_loss": train_loss, "val_train_gap": gap}
+
+    @property
+    def has_logged_speed(self) -> bool:
+        """Whether a log, and not the status alone, tells the speed of this session."""
+        return _RANK[self._speed_source] > _RANK["samples"]
 
     def derive(self, known: KnownValues) -> dict[str, Any]:
         """The fields that the trainer does not tell, or told long before the rest."""
@@ -54,7 +79,6 @@ class Session:
             "streaming_ce": self.losses.streaming_ce,
             "loss_trend": trend,
             "loss_variance": self.losses.variance,
-            "val_train_gap": self.val_train_gap,
             "tokens_per_sec_avg": self.speeds.average,
             "tokens_per_sec_baseline": self.speeds.baseline,
         }
@@ -87,6 +111,14 @@ class Session:
             degraded_ratio=self._degraded_ratio,
             excellent_ratio=self._excellent_ratio,
         )
+
+
+def _same(one: float, other: float) -> bool:
+    return one == other or (math.isnan(one) and math.isnan(other))
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _holds(known: KnownValues, name: str, newest_at: float) -> bool:

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from collectors.training.json_values import (
     WrongTypeError,
     any_float,
+    duration_s,
     epoch_seconds,
+    eval_trend_of,
     finite,
     flag,
     loss_trend_of,
     not_negative,
-    plain,
     text,
     throughput_trend_of,
     whole,
@@ -26,6 +27,17 @@ from collectors.training.json_values import (
 )
 from collectors.training.reading import Phase, RunStatus
 from collectors.training.refused import Refused, refused_of
+from collectors.training.told_values import (
+    Partly,
+    alerts_of,
+    day_of,
+    domains_of,
+    evals_of,
+    heatmap_of,
+    samples_of,
+    snapshots_of,
+)
+from control_room.rundir import QUEUE_PRIORITIES
 
 _STATUS_WORDS: dict[str, tuple[RunStatus, Phase | None]] = {
     "idle": ("idle", None),
@@ -104,16 +116,17 @@ class StatusWrite:
     refused: Refused | None = None  # and what it refused
     error_message: str | None = None
     error_type: str | None = None
-    raw: Mapping[str, object] = field(default_factory=dict)
+    pause_reason: str | None = None
     problems: tuple[str, ...] = ()  # without the file's name
 
 
 _Parse = Callable[[object], Any]
 
-# Field of the reading, its names in the file (the first that is filled counts), its parser.
+# Field of the reading, its names in the file (the first that is filled counts; a dot leads into
+# an object), its parser.
 _FIELDS: tuple[tuple[str, tuple[str, ...], _Parse], ...] = (
     ("model_name", ("model_name", "current_model_name"), text),
-    ("checkpoint_id", ("current_checkpoint_id", "checkpoint_id"), text),
+    ("checkpoint_id", ("current_checkpoint_id", "checkpoint_id", "current_checkpoint"), text),
     ("current_step", ("current_step",), whole),
     ("total_steps", ("total_steps",), whole),
     ("epoch", ("epoch",), not_negative),
@@ -125,27 +138,40 @@ _FIELDS: tuple[tuple[str, tuple[str, ...], _Parse], ...] = (
     ("grad_norm", ("grad_norm",), any_float),
     ("val_loss", ("val_loss", "validation_loss"), any_float),
     ("val_train_gap", ("val_train_gap",), finite),
-    ("fixed_eval_em", ("fixed_eval_em",), finite),
-    ("fixed_eval_ce", ("fixed_eval_ce",), finite),
-    ("fixed_eval_ece", ("fixed_eval_ece",), finite),
-    ("fixed_eval_step", ("fixed_eval_step",), whole),
+    ("fixed_eval_em", ("fixed_eval_em", "fixed_eval.em"), finite),
+    ("fixed_eval_ce", ("fixed_eval_ce", "fixed_eval.ce"), finite),
+    ("fixed_eval_ece", ("fixed_eval_ece", "fixed_eval.ece"), finite),
+    ("fixed_eval_step", ("fixed_eval_step", "fixed_eval.step"), whole),
+    ("fixed_eval_trend", ("fixed_eval_trend",), eval_trend_of),
+    ("fixed_eval_timestamp", ("fixed_eval.timestamp",), epoch_seconds),
+    ("fixed_eval_domains", ("fixed_eval.by_domain",), domains_of),
+    ("fixed_eval_history", ("fixed_eval_history",), evals_of),
+    ("micro_eval_loss", ("micro_eval.loss",), any_float),
+    ("micro_eval_step", ("micro_eval.step",), whole),
+    ("recent_snapshots", ("recent_snapshots",), snapshots_of),
+    ("latest_snapshot_date", ("latest_snapshot_date",), day_of),
     ("tokens_per_sec", ("tokens_per_sec",), not_negative),
     ("tokens_per_sec_avg", ("tokens_per_sec_avg",), not_negative),
     ("tokens_per_sec_baseline", ("tokens_per_sec_baseline",), not_negative),
     ("throughput_trend", ("throughput_trend",), throughput_trend_of),
+    ("throughput_samples", ("throughput_vram_samples",), samples_of),
     ("batch_step", ("batch_step",), whole),
     ("batch_total_steps", ("batch_total_steps",), whole),
     ("batch_number", ("batch_number",), whole),
     ("batch_queue_size", ("batch_queue_size",), whole),
     ("current_file", ("current_file",), text),
     ("dataset_id", ("dataset_id",), text),
-    ("eta_current_file_s", ("eta_current_file_s",), not_negative),
-    ("eta_overall_s", ("eta_overall_s", "eta_seconds"), not_negative),
+    ("eta_current_file_s", ("eta_current_file_s", "eta_current_file"), duration_s),
+    ("eta_overall_s", ("eta_overall_s", "eta_seconds"), duration_s),
+    ("eta_queued_s", ("eta_queued_s", "eta_overall"), duration_s),
+    ("last_preview_latency_ms", ("last_preview_latency_ms",), not_negative),
+    ("pattern_heatmap", ("pattern_heatmap",), heatmap_of),
+    ("active_alerts", ("active_alerts",), alerts_of),
 )
-_USED = {name for _, names, _ in _FIELDS for name in names} | {
-    *("status", "is_training", "is_paused", "phase", "timestamp", "run_id", "hostname", "pid"),
-    *("started_at", "recorder_errors", "recorder_refused", "error_message", "error_type"),
-}
+_JOBS_PENDING = "_jobs_pending"
+_QUEUES = {f"queue_{priority}": f"training_{priority}" for priority in QUEUE_PRIORITIES}
+# The specification's trainer tells these and its alerts in one write, and no alerts as null.
+_TOLD_WITH_ALERTS = ("streaming_ce", "loss_variance", "loss_trend", "tokens_per_sec_avg")
 
 
 class _Taker:
@@ -158,15 +184,32 @@ class _Taker:
     def take(self, parse: _Parse, *names: str) -> Any:
         """The first of ``names`` that is filled, parsed; None when there is none that can be."""
         for name in names:
-            value = self._data.get(name)
+            outer, dot, _ = name.partition(".")
+            if dot and not isinstance(self._data.get(outer), dict | None):
+                self.problems.append(f"{outer} is left out: expected an object.")
+            value = told(self._data, name)
             if value is None or value == "":
                 continue
             try:
-                return parse(value)
+                parsed = parse(value)
             except WrongTypeError as error:
                 shown = reprlib.repr(value).encode("utf-8", "replace").decode("utf-8")
                 self.problems.append(f"{name} = {shown} is left out: expected {error}.")
+                continue
+            if isinstance(parsed, Partly):
+                self.problems.append(f"{name}: {parsed.problem}")
+                return parsed.value
+            return parsed
         return None
+
+
+def told(data: Mapping[str, object], name: str, absent: object = None) -> object:
+    """The field ``name``, of the object that its part before a dot names."""
+    outer, dot, inner = name.partition(".")
+    value = data.get(outer, absent)
+    if not dot or value is None:
+        return value
+    return value.get(inner, absent) if isinstance(value, dict) else absent
 
 
 def parse_status(data: Mapping[str, object]) -> StatusWrite:
@@ -184,14 +227,18 @@ def parse_status(data: Mapping[str, object]) -> StatusWrite:
         for name, names, parse in _FIELDS
         if (value := taker.take(parse, *names)) is not None
     }
+    if jobs := _jobs(data, taker):
+        values["jobs_pending"] = jobs
     unset: frozenset[str] = frozenset()
     if writer.repeats:
         unset = frozenset(
             name
             for name, names, _ in _FIELDS
-            if name not in values and any(data.get(key, 0) is None for key in names)
+            if name not in values and any(told(data, key, 0) is None for key in names)
         )
-    elif status in ("completed", "crashed"):
+    elif "active_alerts" not in values and values.keys() & _TOLD_WITH_ALERTS:
+        unset = frozenset({"active_alerts"})
+    if not writer.repeats and status in ("completed", "crashed"):
         values = {name: value for name, value in values.items() if value != 0}
     return StatusWrite(
         status=status,
@@ -204,24 +251,18 @@ def parse_status(data: Mapping[str, object]) -> StatusWrite:
         refused=taker.take(refused_of, "recorder_refused"),
         error_message=taker.take(text, "error_message"),
         error_type=taker.take(text, "error_type"),
-        raw={text(name): plain(value) for name, value in data.items() if name not in _USED},
-        problems=tuple(taker.problems),
+        pause_reason=taker.take(text, "pause_reason"),
+        problems=tuple(dict.fromkeys(taker.problems)),
     )
 
 
-def says_paused(control: Mapping[str, object]) -> bool | None:
-    """Whether the control state says that the run is paused; None when it says nothing.
-
-    The specification's trainer writes ``{"status": "paused", "paused_at": ...}``; ``state`` in
-    its place and a flag ``paused`` or ``is_paused`` are understood too.
-    """
-    for name in ("paused", "is_paused"):
-        if isinstance(flag := control.get(name), bool):
-            return flag
-    for name in ("status", "state"):
-        if isinstance(word := control.get(name), str):
-            return word.strip().lower() == "paused"
-    return None
+def _jobs(data: Mapping[str, object], taker: _Taker) -> dict[str, int]:
+    """How many jobs wait, by kind."""
+    kinds = {
+        name: name.removesuffix(_JOBS_PENDING) for name in data if name.endswith(_JOBS_PENDING)
+    }
+    counts = {kind: taker.take(whole, name) for name, kind in (kinds | _QUEUES).items()}
+    return {text(kind): count for kind, count in counts.items() if kind and count is not None}
 
 
 def _trouble(value: object) -> str:

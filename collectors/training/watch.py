@@ -11,14 +11,15 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from collectors.training.json_file import JsonFile
+from collectors.training.control_state import pause_reason_of, says_paused
+from collectors.training.json_file import JsonFile, for_browsers
 from collectors.training.liveness import LivenessPolicy, ProcessWatch, SignsOfLife, judge
 from collectors.training.reading import Liveness, RunStatus, TrainingReading
 from collectors.training.refused import RefusedLines
 from collectors.training.run_logs import RunLogs
 from collectors.training.run_state import ETAS, RunState
 from collectors.training.session import Session
-from collectors.training.status_file import StatusWrite, parse_status, says_paused
+from collectors.training.status_file import StatusWrite, parse_status
 from control_room.rundir import RunDir
 
 _MAX_READ_GAP_S = 30.0  # after a longer one it is not known what happened when
@@ -62,8 +63,10 @@ class TrainingWatch:
         self._status_clock, self._point_clock, self._sample_clock = _Clock(), _Clock(), _Clock()
         self._read_at: float | None = None
         self._status_mtime: float | None = None
+        self._status_json: bytes | None = None
         self._control_mtime = -math.inf
         self._control_paused: bool | None = None
+        self._control_reason: str | None = None
 
     def read(self, now: float) -> TrainingReading:
         """Look at everything that changed since the last call. ``now`` is in epoch seconds.
@@ -94,6 +97,7 @@ class TrainingWatch:
         write = None
         if look.data is not None and look.mtime is not None:
             write = parse_status(look.data)
+            self._status_json = None if look.content is None else for_browsers(look.content)
             self._state.take_status(
                 write, self._status_clock.read(write.written_at, now, look.mtime)
             )
@@ -122,6 +126,7 @@ class TrainingWatch:
             self._control_paused = None
         elif look.data is not None:
             self._control_paused = says_paused(look.data)
+            self._control_reason = pause_reason_of(look.data)
             self._control_mtime = look.mtime
         return [] if look.problem is None else [look.problem]
 
@@ -159,6 +164,12 @@ class TrainingWatch:
             if mtime is None or mtime - self._control_mtime <= _PAUSE_HOLDS_S:
                 return "paused"
         return told
+
+    def _pause_reason(self) -> str | None:
+        """The trainer's own word first; a control file may be of an earlier pause."""
+        write = self._state.write
+        told = None if write is None else write.pause_reason
+        return told or (self._control_reason if self._control_paused else None)
 
     def _doubts(self, now: float) -> list[str]:
         """What is readable and yet wrong."""
@@ -202,14 +213,16 @@ class TrainingWatch:
             phase=phase,
             error_message=error_message,
             error_type=None if write is None else write.error_type,
+            pause_reason=self._pause_reason() if status == "paused" else None,
             updated_at=state.updated_at,
             seen_at=state.known.times(),
             derived=derived,
             recent_losses=state.session.losses.recent,
             segment_start_step=state.segments.start_step,
             segment_count=state.segments.count,
+            throughput_samples=tuple(state.samples),
             problems=tuple(problems),
-            raw_status={} if write is None else write.raw,
+            status_json=self._status_json,
             **values,
         )
 
@@ -220,7 +233,11 @@ class TrainingWatch:
         derived = set(computed)
         if state.speed_is_computed:
             derived.add("tokens_per_sec")
-        values = {**state.known.values(), **computed}
+        validation = state.session.validation(state.known)
+        derived |= {name for name, value in validation.items() if value is not None}
+        if validation.get("val_train_gap") == state.known.get("val_train_gap"):
+            derived.discard("val_train_gap")
+        values = {**state.known.values(), **computed, **validation}
         for name in ETAS:
             values.pop(name, None)
         if is_going_on:

@@ -101,7 +101,7 @@ class BinRate:
 class ThroughputPoint:
     """One throughput sample."""
 
-    step: int
+    step: int | None
     tokens_per_sec: float
     vram_used_gb: float | None
     vram_pct: float | None

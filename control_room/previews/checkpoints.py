@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from control_room.rundir import RunDir
+from control_room.rundir import RunDir, retention_index_files
 
 _NUMBER = re.compile(r"\d+")
 
@@ -38,8 +38,7 @@ def find_checkpoints(
     A directory's entry counts when nothing in it was written for ``settle_s`` seconds. What is
     not there or cannot be read holds no checkpoints.
     """
-    index = run.retention_index_file if directory is None else directory / "retention_index.json"
-    listed = _listed(index)
+    listed = _listed(retention_index_files(directory or run.checkpoints))
     if listed is not None:
         return sorted(listed)
     return sorted(set(_named(directory or run.checkpoints, pattern, settle_s)))
@@ -51,12 +50,15 @@ def step_of(name: str) -> int | None:
     return int(found[-1]) if found else None
 
 
-def _listed(index: Path) -> set[Checkpoint] | None:
+def _listed(indexes: Sequence[Path]) -> set[Checkpoint] | None:
+    index = next((each for each in indexes if each.exists()), None)
+    if index is None:
+        return None
     try:
         told = json.loads(index.read_text(encoding="utf-8"))
         entries = told["checkpoints"]
         return {
-            Checkpoint(entry["step"], str(entry.get("name") or entry["path"]))
+            Checkpoint(entry["step"], str(entry.get("name") or Path(entry["path"]).name))
             for entry in entries
             if isinstance(entry.get("step"), int)
         }

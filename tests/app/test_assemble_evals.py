@@ -42,7 +42,7 @@ def record(step: int, em: float | None, count: int | None = None) -> EvalRecord:
         ([0.5], "unknown"),
         ([0.5, 0.505], "stable"),
         ([0.5, 0.6], "improving"),
-        ([0.9, 0.6], "falling"),
+        ([0.9, 0.6], "declining"),
         ([0.1, 0.9, 0.9, 0.9, 0.9], "stable"),
     ],
 )

@@ -84,6 +84,41 @@ def test_what_the_recorder_refused_is_told_with_its_count_reason_and_place(
     assert str(run_dir / "logs" / "refused") in text
 
 
+def test_what_the_specifications_trainer_tells_is_drawn(watching: Monitor, run_dir: Path) -> None:
+    status = {
+        "status": "training",
+        "timestamp": datetime.now(UTC).isoformat(),
+        "current_step": 41,
+        "current_file": "a.jsonl",
+        "eta_current_file": "2h 15m",
+        "eta_overall": "12h 30m",
+        "preview_jobs_pending": 3,
+        "active_alerts": [{"severity": "critical", "message": "val-train gap 0.900"}],
+    }
+    RunDir(run_dir).status_file.parent.mkdir(parents=True)
+    RunDir(run_dir).status_file.write_text(json.dumps(status))
+    wait_until(lambda: bool(watching.views.live.alerts), 10)
+    text = shown(AppTest.from_file(ROOT / "app" / "main.py", default_timeout=30).run())
+    assert "The trainer warns (critical): val-train gap 0.900" in text
+    assert "12h 30m" in text
+    assert "Preview" in text
+    control = RunDir(run_dir).control_state_file
+    control.parent.mkdir()
+    control.write_text('{"status": "paused", "reason": "Need to check logs"}')
+    wait_until(lambda: watching.views.live.status == "paused", 10)
+    text = shown(AppTest.from_file(ROOT / "app" / "main.py", default_timeout=30).run())
+    assert "Paused: Need to check logs" in text
+
+
+def test_a_preview_that_is_cut_says_so(watching: Monitor, run_dir: Path) -> None:
+    with Recorder(run_dir) as recorder:
+        recorder.log_preview(step=1, prompt="p" * 50_000, golden="g", model_answer="a")
+    wait_until(lambda: watching.views.preview.latest_preview is not None, 10)
+    text = shown(AppTest.from_file(ROOT / "app" / "main.py", default_timeout=30).run())
+    assert "prompt (50,000 in all)" in text
+    assert "p" * 5_000 not in text
+
+
 def test_a_held_preview_is_not_replaced_by_newer_ones(watching: Monitor, run_dir: Path) -> None:
     with Recorder(run_dir) as recorder:
 

@@ -98,6 +98,22 @@ def test_a_stalled_run_is_shown_as_stalled_with_the_reason() -> None:
     assert "no write for 3m" in shown
 
 
+def test_a_pause_is_shown_with_its_reason() -> None:
+    shown = summary.html(live(status="paused", current_step=5, pause_reason="Check <the> logs"))
+    assert "Paused: Check <the> logs" in text(shown)
+    assert "Paused:" not in text(summary.html(live(status="paused", current_step=5)))
+
+
+def test_alerts_of_the_trainer_stand_in_the_summary() -> None:
+    alerts = [
+        {"message": "val-train gap 0.900", "severity": "critical", "level": "critical"},
+        {"message": "slow", "level": "warning"},
+    ]
+    shown = text(summary.html(live(status="training", current_step=5, alerts=alerts)))
+    assert "✕ The trainer warns (critical): val-train gap 0.900" in shown
+    assert "▲ The trainer warns: slow" in shown
+
+
 def test_a_crash_is_shown_with_its_error() -> None:
     shown = text(
         summary.html(
@@ -147,7 +163,8 @@ def test_the_queue_counts_files_and_tells_the_time_left() -> None:
                 batch_step=15,
                 batch_total_steps=30,
                 eta_current_file_s=8100,
-                eta_overall_s=45000,
+                eta_queued_s=45000,
+                eta_overall_s=90000,
             ),
             system(
                 queues=Queues(
@@ -159,8 +176,7 @@ def test_the_queue_counts_files_and_tells_the_time_left() -> None:
     assert "syllo_batch_042.jsonl" in shown
     assert "15 / 30 · 50%" in shown
     assert "High 2 Normal 0 Low n/a" in shown
-    assert "2h 15m" in shown
-    assert "12h 30m" in shown
+    assert "This file 2h 15m All queued 12h 30m All steps 1d 1h" in shown
 
 
 def test_hardware_shows_each_value_against_its_limit() -> None:
@@ -457,6 +473,7 @@ def test_no_text_of_a_run_reaches_the_page_as_markup() -> None:
         current_file=HOSTILE,
         error_message=HOSTILE,
         problems=[HOSTILE],
+        alerts=[{"message": HOSTILE, "severity": HOSTILE}],
     )
     wrong = a_preview(
         prompt=HOSTILE,

@@ -1,4 +1,3 @@
-import json
 import math
 from datetime import datetime
 
@@ -6,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.training.status_file import parse_status, says_paused
+from collectors.training.control_state import says_paused
+from collectors.training.status_file import parse_status
 
 JSON = st.recursive(
     st.none()
@@ -161,18 +161,9 @@ def test_a_field_of_the_wrong_type_is_named_and_left_out(
     assert says in write.problems[0]
 
 
-def test_what_is_not_used_is_kept_for_old_clients() -> None:
-    told = {"loss": 0.5, "total_evals": 7, "active_alerts": [{"severity": "warning"}]}
-    assert parse_status(told).raw == {
-        "total_evals": 7,
-        "active_alerts": [{"severity": "warning"}],
-    }
-
-
 @given(st.dictionaries(NAMES | st.text(max_size=5), JSON))
 def test_anything_is_parsed_into_what_can_go_out_again(told: dict[str, object]) -> None:
     write = parse_status(told)
-    json.dumps(write.raw, allow_nan=False).encode()
     texts = [value for value in write.values.values() if isinstance(value, str)]
     for text in (*write.problems, *texts, write.error_message or "", str(write.writer)):
         text.encode()

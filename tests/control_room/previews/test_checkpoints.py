@@ -38,6 +38,26 @@ def test_the_retention_index_comes_first(run: RunDir) -> None:
     assert find_checkpoints(run) == [Checkpoint(1, "checkpoint-1")]
 
 
+def test_an_index_in_the_output_directory_counts_too(run: RunDir, tmp_path: Path) -> None:
+    (run.checkpoints / "checkpoint-1").mkdir(parents=True)
+    entry = {"path": "checkpoints/checkpoint-2000", "step": 2000}
+    (tmp_path / "retention_index.json").write_text(json.dumps({"checkpoints": [entry]}))
+    assert find_checkpoints(run) == [Checkpoint(2000, "checkpoint-2000")]
+    assert find_checkpoints(run, directory=run.checkpoints) == find_checkpoints(run)
+    run.retention_index_file.write_text('{"checkpoints": [{"name": "b", "step": 2}]}')
+    assert find_checkpoints(run) == [Checkpoint(2, "b")]
+
+
+def test_an_index_above_another_directory_is_none_of_its_business(
+    run: RunDir, tmp_path: Path
+) -> None:
+    (tmp_path / "weights" / "checkpoint-1").mkdir(parents=True)
+    entry = {"path": "checkpoints/checkpoint-2000", "step": 2000}
+    (tmp_path / "retention_index.json").write_text(json.dumps({"checkpoints": [entry]}))
+    found = find_checkpoints(run, directory=tmp_path / "weights")
+    assert found == [Checkpoint(1, "checkpoint-1")]
+
+
 def test_what_is_being_written_is_left_alone(run: RunDir) -> None:
     file = run.checkpoints / "checkpoint-1" / "weights"
     file.parent.mkdir(parents=True)

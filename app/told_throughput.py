@@ -1,0 +1,61 @@
+"""Speed and memory as the trainer's status tells them, where there is no throughput log."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+from app.monitor import Monitor
+from collectors.training import TrainingReading
+from collectors.training.told import ToldSample
+from control_room.history.aggregates import (
+    ThroughputPoint,
+    ThroughputPoints,
+    ThroughputSetting,
+)
+from control_room.history.day_parts import day_files
+from control_room.rundir import RunDir
+
+
+def told_samples(monitor: Monitor) -> tuple[ToldSample, ...]:
+    """The samples of the run's status, newest last; none where a throughput log tells more."""
+    reading: TrainingReading | None = monitor.sources["training"].reading
+    if reading is None or not reading.throughput_samples:
+        return ()
+    run = RunDir(monitor.settings.run_dir)
+    has_log = any(day_files(run, "throughput"))
+    return () if has_log else reading.throughput_samples
+
+
+def points_told(samples: Sequence[ToldSample]) -> ThroughputPoints:
+    """The samples as the chart of a throughput log has them."""
+    points = tuple(
+        ThroughputPoint(
+            each.step,
+            each.tokens_per_sec,
+            each.vram_used_gb,
+            each.vram_pct,
+            each.batch_size,
+            each.sequence_length,
+        )
+        for each in samples
+    )
+    return ThroughputPoints(points, len(points))
+
+
+def settings_told(samples: Sequence[ToldSample]) -> list[ThroughputSetting]:
+    """What each batch size and sequence length gave, the fastest first."""
+    by_setting: dict[tuple[int | None, int | None], list[ToldSample]] = {}
+    for each in samples:
+        by_setting.setdefault((each.batch_size, each.sequence_length), []).append(each)
+    found = [
+        ThroughputSetting(
+            *setting,
+            len(own),
+            statistics.median(each.tokens_per_sec for each in own),
+            max((e.vram_used_gb for e in own if e.vram_used_gb is not None), default=None),
+            max((e.vram_pct for e in own if e.vram_pct is not None), default=None),
+        )
+        for setting, own in by_setting.items()
+    ]
+    return sorted(found, key=lambda setting: -setting.tokens_per_sec_median)
