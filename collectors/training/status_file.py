@@ -229,6 +229,8 @@ def parse_status(data: Mapping[str, object]) -> StatusWrite:
     }
     if jobs := _jobs(data, taker):
         values["jobs_pending"] = jobs
+    if _tells_an_answer(data):
+        values.pop("loss", None)
     unset: frozenset[str] = frozenset()
     if writer.repeats:
         unset = frozenset(
@@ -254,6 +256,18 @@ def parse_status(data: Mapping[str, object]) -> StatusWrite:
         pause_reason=taker.take(text, "pause_reason"),
         problems=tuple(dict.fromkeys(taker.problems)),
     )
+
+
+def _tells_an_answer(data: Mapping[str, object]) -> bool:
+    """Whether the specification's trainer wrote this for an answer that the model gave.
+
+    The loss is then that of the example, which stands in the newest of the recent ones as well.
+    """
+    recent = data.get("recent_examples")
+    newest = recent[-1] if isinstance(recent, list) and recent else None
+    if not isinstance(newest, dict) or newest.get("loss") is None:
+        return False
+    return (newest.get("step"), newest["loss"]) == (data.get("current_step"), data.get("loss"))
 
 
 def _jobs(data: Mapping[str, object], taker: _Taker) -> dict[str, int]:

@@ -38,6 +38,44 @@ def told(**fields: Any) -> dict[str, Any]:
     return dict(parse_status(fields).values)
 
 
+# The loss of an example
+
+
+def answered(step: int, loss: float, **more: Any) -> dict[str, Any]:
+    """As the specification's trainer writes its status for an answer."""
+    example = {"step": step, "prompt": "p", "golden": "g", "model_output": "a", "loss": loss}
+    return {"current_step": step, "loss": loss, "recent_examples": [example], **more}
+
+
+def test_the_loss_of_an_answer_enters_neither_loss_nor_trend_nor_streaming_ce(
+    trainer: TrainerStandIn,
+) -> None:
+    watch = TrainingWatch(trainer.run)
+    for step in range(40):
+        trainer.status(
+            START + 2 * step, status="training", current_step=step, loss=0.5 - step / 1000
+        )
+        watch.read(START + 2 * step)
+        trainer.status(START + 2 * step + 1, status="training", **answered(step, 3.0))
+        reading = watch.read(START + 2 * step + 1)
+    assert reading.loss == pytest.approx(0.461)
+    assert reading.streaming_ce is not None and reading.streaming_ce < 0.5
+    assert reading.loss_trend == "improving"
+    assert max(loss for _, loss in reading.recent_losses) == 0.5
+    assert reading.current_step == 39
+
+
+def test_a_write_of_progress_that_still_shows_the_example_tells_the_loss() -> None:
+    write = {**answered(100, 3.0), "current_step": 110, "loss": 0.4}
+    assert told(**write)["loss"] == 0.4
+    assert "loss" not in told(**answered(100, 3.0))
+
+
+@pytest.mark.parametrize("recent", [None, [], "x", [None], [{}], [{"step": 1}], {"loss": 1}])
+def test_recent_examples_that_are_none_change_nothing(recent: object) -> None:
+    assert told(current_step=1, loss=0.5, recent_examples=recent)["loss"] == 0.5
+
+
 # Speed and memory
 
 

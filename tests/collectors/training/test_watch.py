@@ -811,7 +811,7 @@ def test_a_run_of_the_real_trainer(tmp_path: Path) -> None:
         15_000,
         100_000,
     )
-    assert training.loss == pytest.approx(0.4507, abs=1e-4)
+    assert training.loss is None  # the write is that of an answer, whose loss is an example's
     newest = training.throughput_samples[-1]  # all that this write tells of the speed
     assert (training.tokens_per_sec, training.batch_step) == (newest.tokens_per_sec, None)
     advanced = replay.show("advanced")
@@ -825,7 +825,7 @@ def test_a_run_of_the_real_trainer(tmp_path: Path) -> None:
     assert crashed.error_message == "CUDA out of memory. Tried to allocate 2.00 GiB"
     assert (crashed.current_step, crashed.total_steps, crashed.epoch) == (15_000, 100_000, 2)
     assert (crashed.tokens_per_sec, crashed.tokens_per_sec_avg) == (2450.0, 2380.0)
-    assert crashed.loss == again.loss == training.loss
+    assert crashed.loss == again.loss == pytest.approx(0.452)
     assert crashed.liveness.state == "ended"
     assert crashed.eta_overall_s is None
     completed = replay.show("completed")
