@@ -172,7 +172,12 @@ class DayParts:
         now = _Compared("other", _identity(a), _identity(b))
         before = compared_before.get((a, b))
         if before is None or not before.still_holds(now):
-            before = replace(now, relation=relation_of(a, b))
+            try:
+                before = replace(now, relation=relation_of(a, b))
+            except FileNotFoundError:
+                raise
+            except OSError:
+                before = now  # what one of them holds nobody may know; its reader tells
         self._compared[a, b] = before
         return before.relation
 

@@ -6,11 +6,10 @@ version, damaged or gone is built again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain, groupby
 from pathlib import Path
@@ -19,13 +18,13 @@ from typing import TYPE_CHECKING, Self
 
 from control_room.history.archive import DamagedArchive, archive_blocks
 from control_room.history.database import Database, IndexInUse, is_damage
-from control_room.history.day_parts import DayPart, DayParts
+from control_room.history.day_parts import DayPart
 from control_room.history.extra import MissingExtra, extra
+from control_room.history.followed import FollowedFiles
 from control_room.history.patterns import PatternRules
 from control_room.history.schema import TABLES
-from control_room.history.tail import LogTail, Position, Reject, TailBatch, together
+from control_room.history.tail import Position, Reject, TailBatch
 from control_room.history.writer import Part, TableWriter
-from control_room.inference_log import INFERENCE_GLOB
 from control_room.rundir import LogKind, RunDir
 from control_room.step_limit import StepLimit
 
@@ -70,12 +69,6 @@ class Refresh:
 
 
 @dataclass(frozen=True, slots=True)
-class _Days:
-    lost: frozenset[str] = frozenset()  # names of parts that are gone, or called otherwise now
-    archives: tuple[DayPart, ...] = ()  # that no table holds as they now are
-
-
-@dataclass(frozen=True, slots=True)
 class _Look:
     """A batch of new lines, read. ``series`` counts the looks at which a file began anew."""
 
@@ -100,9 +93,8 @@ class HistoryIndex:
     ``database`` is where the cache is kept, None holds it in memory. ``rules`` name the pattern
     of a record that has none of its own. Raises :class:`IndexInUse` when another process has the
     database open, :class:`IndexFailed` when it cannot be made, :class:`MissingExtra` without DuckDB
-    or pyarrow. One thread refreshes; any
-    thread may ask through its own :meth:`cursor`. ``damage`` says why what was kept had to be
-    built again; None when it had not.
+    or pyarrow. One thread refreshes; any thread may ask through its own :meth:`cursor`. ``damage``
+    says why what was kept had to be built again; None when it had not.
     """
 
     def __init__(
@@ -117,11 +109,9 @@ class HistoryIndex:
         self._duckdb = extra("duckdb")
         run_id = run.path.resolve().name
         rules = PatternRules() if rules is None else rules
-        self._tails: dict[LogKind, LogTail] = {}
-        self._stored: dict[LogKind, dict[str, Position | None]] = {}  # None: from an archive
-        self._parts = {kind: DayParts(run, kind) for kind in TABLES}
-        self._parts_seen: dict[LogKind, tuple[DayPart, ...]] = {}
-        self._names: dict[LogKind, dict[str, str]] = {}  # of parts, by those of their plain files
+        self._files: dict[LogKind, FollowedFiles] = {}
+        # By part: its plain file and how far it was read; None: from an archive.
+        self._stored: dict[LogKind, dict[str, tuple[str, Position] | None]] = {}
         self._damaged: dict[Path, _Damage] = {}
         self._forgot = False  # rows were taken out in this look
         open_database = partial(
@@ -208,13 +198,10 @@ class HistoryIndex:
                 for name in writer.files_beyond(max_step):
                     self._read_again(kind, name)
 
-    def _read_again(self, kind: LogKind, name: str) -> None:
+    def _read_again(self, kind: LogKind, part: str) -> None:
         """Take a part out, so that the next look reads it from its start."""
-        self._forget(kind, name)
-        for file in [file for file, part in self._names[kind].items() if part == name] or [name]:
-            for tail in self._tails_of(kind):
-                tail.rewind(file)
-        self._parts_seen.pop(kind, None)
+        self._forget(kind, part)
+        self._files[kind].read_again(part)
 
     def _read_on(self) -> None:
         """Read on from where the tables stand."""
@@ -224,47 +211,26 @@ class HistoryIndex:
                 "FROM files WHERE kind = ?",
                 [kind],
             ).fetchall()
-            self._stored[kind] = {
+            stored = self._stored[kind] = {
                 name: None
                 if inode == _ARCHIVED
-                else Position(inode, offset, lines, bytes(fingerprint), skipping)
-                for name, _, inode, offset, lines, fingerprint, skipping in rows
+                else (path, Position(inode, offset, lines, bytes(fingerprint), skipping))
+                for name, path, inode, offset, lines, fingerprint, skipping in rows
             }
-            self._names[kind] = {path: name for name, path, *_ in rows if path is not None}
-            self._tails[kind] = LogTail(
-                self._run.logs(kind),
-                self._run.log_globs(kind),
-                positions={
-                    path: at
-                    for path, name in self._names[kind].items()
-                    if (at := self._stored[kind][name]) is not None
-                    and not fnmatchcase(name, INFERENCE_GLOB)
-                },
-                # A part that is called otherwise is read anew, under its new name.
-                renames=False,
-            )
+            positions = {name: at for name, at in stored.items() if at is not None}
+            self._files[kind] = FollowedFiles(self._run, kind, positions)
             writer.measure()
-        self._inference_tail = LogTail(
-            self._run.inference_logs,
-            (INFERENCE_GLOB,),
-            positions={
-                name: at
-                for name, at in self._stored["preview"].items()
-                if at is not None and fnmatchcase(name, INFERENCE_GLOB)
-            },
-            renames=False,
-        )
-        self._parts_seen.clear()
 
     def _refresh(self, kind: LogKind) -> Refresh:
-        days = self._changed_days(kind)
+        archives = self._changed_archives(kind)
         first = self._look(kind, 0)
-        if kind == "preview":
-            days = replace(days, lost=days.lost | self._lost_inference_logs())
+        gone = self._files[kind].gone(self._stored[kind])
         batch, result = first.batch, Refresh()
-        if batch.blocks or batch.rejects or first.anew or days.lost or days.archives:
+        if batch.blocks or batch.rejects or first.anew or gone or archives:
             with self._all_or_nothing():
-                batch, result = self._take_in(kind, first, days)
+                for part in sorted(gone):
+                    self._forget(kind, part)
+                batch, result = self._take_in(kind, first, archives)
         problems = (*batch.problems, *self._archive_problems(kind))
         return Refresh(result.added, result.rejected, problems, batch.more or result.more)
 
@@ -281,11 +247,11 @@ class HistoryIndex:
                 self._read_on()
             raise
 
-    def _take_in(self, kind: LogKind, first: _Look, days: _Days) -> tuple[TailBatch, Refresh]:
+    def _take_in(
+        self, kind: LogKind, first: _Look, archives: Sequence[DayPart]
+    ) -> tuple[TailBatch, Refresh]:
         """Write what the looks bring; return the last batch, and how much it was in all."""
         writer = self._writers[kind]
-        for day in sorted(days.lost):
-            self._forget(kind, day)
         seen, result = [first.batch], Refresh()
         # A file's old rows must be out before its new ones come, so a series ends where one begins.
         for _, series in groupby(self._looks(kind, first), key=lambda look: look.series):
@@ -294,7 +260,7 @@ class HistoryIndex:
             for name in sorted(opening.anew):
                 self._forget(kind, name)
             result = result.plus(self._add(writer, _parts(chain([opening], looks), seen)))
-        for part in days.archives:
+        for part in archives:
             result = result.plus(self._add_archive(kind, part))
         writer.put_in_order()
         self._keep_positions(kind)
@@ -324,61 +290,32 @@ class HistoryIndex:
             yield look
 
     def _look(self, kind: LogKind, series: int) -> _Look:
-        writer, names = self._writers[kind], self._names[kind]
-        batch = together([tail.read() for tail in self._tails_of(kind)])
-
-        def named(file: Path) -> Path:
-            return file.with_name(names.get(file.name, file.name))
-
-        # A file that is read from its start may be in the tables already, as it was or archived.
-        anew = {named(path).name for path in batch.begun} & self._stored[kind].keys()
-        rejects = tuple(replace(reject, file=named(reject.file)) for reject in batch.rejects)
-        parts = [Part(None, rejects)] if rejects else []
-        parts += [writer.read(replace(block, file=named(block.file))) for block in batch.blocks]
+        writer = self._writers[kind]
+        batch = self._files[kind].read()
+        # A part that is read from its start may be in the tables already, as it was or archived.
+        anew = {path.name for path in batch.begun} & self._stored[kind].keys()
+        parts = [Part(None, batch.rejects)] if batch.rejects else []
+        parts += [writer.read(block) for block in batch.blocks]
         return _Look(batch, frozenset(anew), tuple(parts), series + bool(anew))
 
-    def _tails_of(self, kind: LogKind) -> list[LogTail]:
-        """Of the kind's own log, and of what another system logs of it."""
-        return [self._tails[kind], *([self._inference_tail] if kind == "preview" else [])]
-
-    def _changed_days(self, kind: LogKind) -> _Days:
-        """What came and went among the parts of days, when anything did since the last look."""
-        try:
-            parts = self._parts[kind].look()
-        except OSError:
-            return _Days()  # the tail tells that the directory cannot be read
+    def _changed_archives(self, kind: LogKind) -> list[DayPart]:
+        """Packed parts that no table holds as they now are, when anything came or went."""
+        files = self._files[kind]
         damaged = {path: of for path, of in self._damaged.items() if of.kind == kind}
-        mended = any(_size_of(path) != of.size for path, of in damaged.items())
-        if self._parts_seen.get(kind) is parts and not mended:
-            return _Days()  # not listed anew
-        self._parts_seen[kind] = parts
-        self._name_plain_files(kind, parts)
-        known = self._sizes_of_archives(kind, damaged)
-        changed = [
-            part for part in parts if part.is_packed and known.get(part.name) != _size_of(part.path)
-        ]
+        if any(_size_of(path) != of.size for path, of in damaged.items()):
+            files.list_again()  # one was mended
+        try:
+            parts = files.new_parts()
+        except OSError:
+            return []  # the tail tells that the directory cannot be read
+        if parts is None:
+            return []
         for path in damaged.keys() - {part.path for part in parts}:
             del self._damaged[path]
-        names = {part.name for part in parts}
-        lost = {name for name in known.keys() - names if not fnmatchcase(name, INFERENCE_GLOB)}
-        return _Days(frozenset(lost), tuple(changed))
-
-    def _lost_inference_logs(self) -> set[str]:
-        stored = {name for name in self._stored["preview"] if fnmatchcase(name, INFERENCE_GLOB)}
-        return stored - self._inference_tail.names()
-
-    def _name_plain_files(self, kind: LogKind, parts: Iterable[DayPart]) -> None:
-        """Under which part each plain file is read, and which are not, as they are copies."""
-        before, tail = self._names[kind], self._tails[kind]
-        names = {part.path.name: part.name for part in parts if not part.is_packed}
-        for file in before.keys() & names.keys():
-            if before[file] != names[file]:
-                tail.rewind(file)
-        copies = {copy.name for part in parts for copy in part.copies}
-        for file in copies:
-            tail.rewind(file)
-        tail.hidden = frozenset(copies)
-        self._names[kind] = names
+        known = self._sizes_of_archives(kind, damaged)
+        return [
+            part for part in parts if part.is_packed and known.get(part.name) != _size_of(part.path)
+        ]
 
     def _sizes_of_archives(
         self, kind: LogKind, damaged: Mapping[Path, _Damage]
@@ -404,23 +341,21 @@ class HistoryIndex:
 
     def _keep_positions(self, kind: LogKind) -> None:
         stored = self._stored[kind]
-        positions = [tail.positions() for tail in self._tails_of(kind)]
-        for file, at in chain.from_iterable(each.items() for each in positions):
-            name = self._names[kind].setdefault(file, file)
-            if stored.get(name) == at:
+        for part, (file, at) in self._files[kind].positions().items():
+            if stored.get(part) == (file, at):
                 continue
             values = [file, at.inode, at.offset, at.lines, at.fingerprint, at.skipping]
-            if name not in stored:
+            if part not in stored:
                 self._connection.execute(
-                    "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [kind, name, *values]
+                    "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [kind, part, *values]
                 )
             else:
                 self._connection.execute(
                     'UPDATE files SET path = ?, inode = ?, "offset" = ?, lines = ?, '
                     "fingerprint = ?, skipping = ? WHERE kind = ? AND name = ?",
-                    [*values, kind, name],
+                    [*values, kind, part],
                 )
-            stored[name] = at
+            stored[part] = file, at
 
     def _add_archive(self, kind: LogKind, part: DayPart) -> Refresh:
         """Take in a packed part. A damaged one gives what can be read of it, and a problem."""

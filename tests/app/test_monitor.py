@@ -30,7 +30,7 @@ def monitor(run_dir: Path) -> Iterator[Monitor]:
 def test_a_run_directory_that_does_not_exist_is_a_view_not_an_error(
     monitor: Monitor, run_dir: Path
 ) -> None:
-    assert monitor.wait_for(2, timeout_s=10)
+    assert monitor.wait_for(2, timeout_s=60)
     live = monitor.views.live
     assert live.status is None
     assert live.liveness.state == "unknown"
@@ -88,7 +88,7 @@ def test_bad_lines_are_told_and_hide_nothing(monitor: Monitor, run_dir: Path) ->
 
 def test_views_are_built_while_nobody_looks_and_shared_by_all(monitor: Monitor) -> None:
     version = monitor.views.version
-    assert monitor.wait_for(version + 3, timeout_s=10)
+    assert monitor.wait_for(version + 3, timeout_s=60)
     views = monitor.views
     assert views.live.timestamp.tzinfo is not None
     assert abs(views.live.timestamp.timestamp() - time.time()) < 5
@@ -97,7 +97,7 @@ def test_views_are_built_while_nobody_looks_and_shared_by_all(monitor: Monitor) 
 def test_stopping_ends_every_thread(run_dir: Path) -> None:
     monitor = Monitor(load_settings({"run_dir": str(run_dir)}))
     monitor.start()
-    assert monitor.wait_for(1, timeout_s=10)
+    assert monitor.wait_for(1, timeout_s=60)
     assert monitor.alive()
     monitor.stop()
     wait_until(lambda: not monitor.alive(), 10)
@@ -106,9 +106,9 @@ def test_stopping_ends_every_thread(run_dir: Path) -> None:
 def test_a_tick_that_fails_does_not_end_the_views(
     monitor: Monitor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert monitor.wait_for(1, timeout_s=10)
+    assert monitor.wait_for(1, timeout_s=60)
     with monkeypatch.context() as broken:
         broken.setattr("app.monitor.assemble", None)
         wait_until(lambda: "could not be built" in caplog.text, 10, "a failed tick in the log")
-    assert monitor.wait_for(monitor.views.version + 1, timeout_s=10)
+    assert monitor.wait_for(monitor.views.version + 1, timeout_s=60)
     assert monitor.alive()

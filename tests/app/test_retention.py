@@ -26,7 +26,7 @@ def test_by_default_nothing_is_touched(tmp_path: Path, old_day: Path) -> None:
     monitor = Monitor(load_settings({"run_dir": str(tmp_path)}))
     monitor.start()
     try:
-        assert monitor.wait_for(3, timeout_s=10)
+        assert monitor.wait_for(3, timeout_s=60)
         assert "retention" not in monitor.sources
     finally:
         monitor.stop()

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 # --no-sandbox: containers run tests as root. The rest keeps Chromium from calling home.
 FLAGS = [
@@ -27,6 +27,8 @@ def browser() -> Iterator[Browser]:
     if path is None:
         pytest.fail("No Chromium found: tests/ensure_tools.sh says how to install one")
     with sync_playwright() as playwright:
+        # What is waited for comes later on a busy machine; that is no failure.
+        expect.set_options(timeout=60_000)
         chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield chromium
         chromium.close()

@@ -28,6 +28,7 @@ def looking(browser: Browser, size: str, scheme: Scheme) -> Iterator[Page]:
     with browser.new_context(
         viewport={"width": width, "height": height}, color_scheme=scheme
     ) as context:
+        context.set_default_timeout(60_000)
         yield context.new_page()
 
 

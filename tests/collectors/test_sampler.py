@@ -13,7 +13,7 @@ import pytest
 from collectors.sampler import Sample, Sampler, Source
 
 
-def wait_until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+def wait_until(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
     deadline = time.monotonic() + timeout_s
     pause = threading.Event()
     while not condition():

@@ -74,7 +74,7 @@ def test_it_serves_the_app_beside_a_learning_trainer_and_stops_both(
             assert address is not None, told.read_text()
             assert f"Port {port} is taken" in told.read_text()
             assert not address.endswith(f":{port}")
-            with urllib.request.urlopen(address, timeout=10) as answer:
+            with urllib.request.urlopen(address, timeout=60) as answer:
                 assert answer.status == 200
             wait_until(
                 lambda: any((run_dir / "logs" / "preview").glob("*.jsonl")), 60, "a first preview"

@@ -67,7 +67,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "105 steps",
         )
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=20) == 0, process.communicate()[0]
+        assert process.wait(timeout=60) == 0, process.communicate()[0]
     return run_dir
 
 
@@ -155,7 +155,7 @@ def test_a_second_trainer_on_one_directory_is_refused(tmp_path: Path) -> None:
     with trainer(run_dir) as first:
         wait_until(RunDir(run_dir).status_file.exists, 60, "the first trainer's status")
         with trainer(run_dir) as second:
-            told, _ = second.communicate(timeout=30)
+            told, _ = second.communicate(timeout=60)
             assert second.returncode == 2
         assert f"process {first.pid}" in told
         assert "--run-dir" in told

@@ -9,7 +9,7 @@ from tests.support import ROOT
 
 def open_page(name: str, **query: str) -> AppTest:
     """The page in ``pages/NAME.py``, drawn once with this in its address."""
-    page = AppTest.from_file(ROOT / "pages" / f"{name}.py", default_timeout=60)
+    page = AppTest.from_file(ROOT / "pages" / f"{name}.py", default_timeout=120)
     for key, value in query.items():
         page.query_params[key] = value
     page.run()

@@ -6,15 +6,12 @@ or as Parquet, and killed on the way.
 
 from __future__ import annotations
 
-import fcntl
 import gzip
-import os
-import shutil
-import signal
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -29,48 +26,12 @@ from control_room.history import queries
 from control_room.history.day_parts import day_parts
 from control_room.history.filters import PreviewFilter
 from control_room.history.index import HistoryIndex
-from control_room.importing.reading import ImportedRecord, Reading
-from control_room.importing.target import Target
-from control_room.records import PreviewRecord, parse_line, to_json_line
+from control_room.records import PreviewRecord, parse_line
 from control_room.retention import Form, carry_out, plan
-
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of forking with threads
+from tests.control_room.history.killed import TODAY, Killer, append, imported, line, retained
 
 DAYS = (date(2026, 3, 1), date(2026, 3, 2))
-TODAY = date(2026, 3, 20)
 NUMBERS = count(1)
-
-
-def preview(step: int, day: date) -> PreviewRecord:
-    at = datetime.combine(day, time(12), UTC) + timedelta(milliseconds=step)
-    return PreviewRecord(ts=at, step=step, prompt=f"p{step}", golden="g", model_answer="a")
-
-
-def line(step: int, day: date) -> bytes:
-    return to_json_line(preview(step, day), run_id="run", now="")
-
-
-def append(run: RunDir, day: date, steps: list[int]) -> None:
-    """As a recorder whose clock is wrong does."""
-    log = DailyLog(lambda day: run.log_file("preview", day), fsync=False)
-    for step in steps:
-        log.append(line(step, day), day)
-    log.close()
-
-
-def imported(run: RunDir, day: date, steps: list[int], killed_at: int | None = None) -> None:
-    records: list[ImportedRecord] = [preview(step, day) for step in steps]
-    target = Target(run)
-    for number, record in enumerate(records):
-        if number == killed_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        target.add(Reading("test", [record], {}))
-    target.close()
-
-
-def retained(run: RunDir, form: Form) -> None:
-    for step in plan(run, TODAY, form=form):
-        carry_out(step)
 
 
 def steps_read(run: RunDir) -> list[int]:
@@ -90,35 +51,12 @@ def steps_in(index: HistoryIndex) -> list[int]:
     return [s for (s,) in index.cursor().execute("SELECT step FROM previews ORDER BY 1").fetchall()]
 
 
-def in_a_process_killed_at(call: int, work: Callable[[], object]) -> None:
-    """Do it in a child that is killed before its n-th change of the disk, if it comes so far."""
-    child = os.fork()
-    if child == 0:
-        try:
-            calls = count()
-
-            def killing(function: Callable[..., Any]) -> Callable[..., Any]:
-                def wrapped(*arguments: Any, **named: Any) -> Any:
-                    if next(calls) == call:
-                        os.kill(os.getpid(), signal.SIGKILL)
-                    return function(*arguments, **named)
-
-                return wrapped
-
-            for name in ("replace", "rename", "unlink", "fsync"):
-                setattr(os, name, killing(getattr(os, name)))
-            fcntl.flock = killing(fcntl.flock)
-            work()
-        finally:
-            os._exit(0)
-    os.waitpid(child, 0)
-
-
 @dataclass
 class Story:
     """What is done to a run's log, one thing after the other, and what must be there after each."""
 
     run: RunDir
+    killer: Killer
     put_down: list[int] = field(default_factory=list)
 
     def act(self, action: tuple[Any, ...]) -> None:
@@ -128,7 +66,7 @@ class Story:
             if killed_at is None:
                 retained(self.run, form)
             else:
-                in_a_process_killed_at(killed_at, lambda: retained(self.run, form))
+                self.killer.retain(self.run, form, killed_at)
             return
         day = DAYS[how[0]]
         if kind == "torn":
@@ -143,13 +81,7 @@ class Story:
             append(self.run, day, steps)
             return
         if how[2] is not None:
-            child = os.fork()
-            if child == 0:
-                try:
-                    imported(self.run, day, steps, how[2])
-                finally:
-                    os._exit(0)
-            os.waitpid(child, 0)
+            self.killer.import_(self.run, day, steps, how[2])
         imported(self.run, day, steps)  # anew, as one does after a kill
 
 
@@ -173,37 +105,43 @@ def run(tmp_path: Path) -> Iterator[RunDir]:
     yield RunDir(tmp_path / "run")
 
 
-def a_new_run() -> RunDir:
-    return RunDir(Path(tempfile.mkdtemp(prefix="day-parts-")) / "run")
+@pytest.fixture(scope="module")
+def killer() -> Iterator[Killer]:
+    with Killer.started() as started:
+        yield started
 
 
+@contextmanager
+def a_story(killer: Killer) -> Iterator[Story]:
+    with tempfile.TemporaryDirectory(prefix="day-parts-") as path:
+        yield Story(RunDir(Path(path) / "run"), killer)
+
+
+@pytest.mark.timeout(900)
 @settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
-@given(ACTIONS)
-def test_every_line_put_down_is_read_exactly_once(actions: list[tuple[Any, ...]]) -> None:
-    story = Story(a_new_run())
-    try:
+@given(actions=ACTIONS)
+def test_every_line_put_down_is_read_exactly_once(
+    killer: Killer, actions: list[tuple[Any, ...]]
+) -> None:
+    with a_story(killer) as story:
         for action in actions:
             story.act(action)
             assert steps_read(story.run) == sorted(story.put_down), action
-    finally:
-        shutil.rmtree(story.run.path.parent)
 
 
+@pytest.mark.timeout(600)
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-@given(ACTIONS)
+@given(actions=ACTIONS)
 def test_an_index_that_follows_has_every_line_once_and_so_has_a_new_one(
-    actions: list[tuple[Any, ...]],
+    killer: Killer, actions: list[tuple[Any, ...]]
 ) -> None:
-    story = Story(a_new_run())
-    try:
+    with a_story(killer) as story:
         with HistoryIndex(story.run) as index:
             for action in actions:
                 story.act(action)
                 assert steps_in(index) == sorted(story.put_down), action
         with HistoryIndex(story.run) as anew:
             assert steps_in(anew) == sorted(story.put_down)
-    finally:
-        shutil.rmtree(story.run.path.parent)
 
 
 @pytest.mark.parametrize("form", ["gzip", "parquet"])
