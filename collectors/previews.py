@@ -17,7 +17,7 @@ from control_room.history.tail import LogTail, Reject, TailBatch
 from control_room.inference_log import INFERENCE_GLOB, parse_inference_line
 from control_room.records import PreviewRecord, parse_line
 from control_room.rundir import RunDir
-from control_room.step_limit import StepLimit, check_step
+from control_room.step_limit import StepCheck
 
 # A margin over the newest 100 that are shown, for previews that were not scored and bad lines.
 _FIRST_LOOK_LINES = 500
@@ -60,7 +60,7 @@ class PreviewWatch:
                 parse_inference_line,
             ),
         )
-        self._step_limit = StepLimit(run)
+        self._steps = StepCheck(run)
         self._recent = RecentPreviews(self._rules)
         self._rejects: deque[Reject] = deque(maxlen=_REJECTS_KEPT)
         self._summary = self._recent.summary()
@@ -80,11 +80,11 @@ class PreviewWatch:
                 return PreviewsReading(self._summary, (*problems, *self._told_rejects()))
 
     def _take(self, batch: TailBatch, parse: _Parse) -> None:
-        records, max_step = [], self._step_limit.look()
+        records = []
         for line in batch.lines:
             try:
                 record = parse(line.data)
-                check_step(record.step, max_step)
+                self._steps.check(record.step)
                 records.append(record)
             except ValueError as error:
                 self._rejects.append(Reject(line.file, line.number, str(error)))
@@ -98,10 +98,14 @@ class PreviewWatch:
             return ()
         last = self._rejects[-1]
         count = len(self._rejects)
-        many = f"{count} line{'s' if count > 1 else ''}"
+        many = (
+            "1 line cannot be read and is"
+            if count == 1
+            else f"{count} lines cannot be read and are"
+        )
         if count == _REJECTS_KEPT:
             many = f"more than {many}"
         return (
-            f"{last.file.name}: {many} cannot be read and are left out; "
+            f"{last.file.name}: {many} left out; "
             f"the newest is line {last.line_number}: {last.reason}",
         )

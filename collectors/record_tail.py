@@ -7,7 +7,7 @@ from typing import Generic
 from control_room.history.tail import LogTail, Reject
 from control_room.records import AnyRecord, parse_line
 from control_room.rundir import LogKind, RunDir
-from control_room.step_limit import StepLimit, check_step
+from control_room.step_limit import StepCheck
 
 
 class RecordTail(Generic[AnyRecord]):
@@ -19,19 +19,19 @@ class RecordTail(Generic[AnyRecord]):
         self._directory = run.logs(kind)
         self._record_class = record_class
         self._tail = LogTail(self._directory, run.log_globs(kind), last_lines=last_lines)
-        self._step_limit = StepLimit(run)
+        self._steps = StepCheck(run)
         self._reject_count = 0
         self._newest_reject: Reject | None = None
         self._problems: tuple[str, ...] = ()
 
     def read(self) -> tuple[list[AnyRecord], bool]:
         """The new records, and whether a file was replaced by another."""
-        batch, max_step = self._tail.read(), self._step_limit.look()
+        batch = self._tail.read()
         records, rejects = [], list(batch.rejects)
         for line in batch.lines:
             try:
                 record = parse_line(self._record_class, line.data)
-                check_step(getattr(record, "step", None), max_step)
+                self._steps.check(getattr(record, "step", None))
                 records.append(record)
             except ValueError as error:
                 rejects.append(Reject(line.file, line.number, str(error)))
@@ -45,9 +45,14 @@ class RecordTail(Generic[AnyRecord]):
         problems = list(self._problems)
         newest = self._newest_reject
         if newest is not None:
-            lines = "1 line" if self._reject_count == 1 else f"{self._reject_count} lines"
+            count = self._reject_count
+            lines = (
+                "1 line cannot be read and is"
+                if count == 1
+                else f"{count} lines cannot be read and are"
+            )
             problems.append(
-                f"{self._directory}: {lines} cannot be read and are left out; the newest: "
+                f"{self._directory}: {lines} left out; the newest: "
                 f"{newest.file.name}, line {newest.line_number}: {newest.reason}"
             )
         return problems

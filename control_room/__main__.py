@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Write a copy of a preview log in which every answer is scored anew. The log "
         "itself stays as it is.",
     )
-    scoring.add_argument("file", type=Path, metavar="FILE", help="*.jsonl or *.jsonl.gz")
+    scoring.add_argument("file", type=Path, metavar="FILE", help="*.jsonl, also .gz or .parquet")
     scoring.add_argument(
         "--output", type=Path, metavar="FILE", help="default: FILE with .rescored before .jsonl"
     )
@@ -139,7 +139,7 @@ def _retain(run: RunDir, arguments: argparse.Namespace) -> int:
 
 
 def _score(source: Path, output: Path | None, scorers: Sequence[str]) -> int:
-    stem = source.name.removesuffix(".gz").removesuffix(".jsonl")
+    stem = source.name.removesuffix(".gz").removesuffix(".parquet").removesuffix(".jsonl")
     target = source.with_name(f"{stem}.rescored.jsonl") if output is None else output
     try:
         chosen = [_named_scorer(each) for each in scorers]
@@ -217,7 +217,7 @@ def _told(outcome: Imported | ImportRefused) -> Imported | ImportRefused:
         print(outcome, file=sys.stderr, flush=True)
         return outcome
     there = f", {outcome.already_there} were there already" if outcome.already_there else ""
-    print(f"{outcome.path}: {outcome.added} records of a {outcome.format}{there}", flush=True)
+    print(f"{outcome.path} ({outcome.format}): {outcome.added} records{there}", flush=True)
     if outcome.left_out:
         left = ", ".join(f"{name} ({count})" for name, count in sorted(outcome.left_out.items()))
         print(f"  left out: {left}", flush=True)

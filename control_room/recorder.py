@@ -45,6 +45,7 @@ _OWN_STATUS_FIELDS = (
     *("run_id", "timestamp", "pid", "hostname", "started_at"),
     *("recorder_errors", "recorder_refused"),
 )
+_LONGEST_ERROR = 20_000  # characters: a status of megabytes is read by nobody
 _FIELDS_OF_AN_END = ("error_message", "error_type", "pause_reason")
 
 
@@ -201,7 +202,8 @@ class Recorder:
     def mark_crashed(self, error: BaseException | str) -> None:
         """Say that the run has failed, and why. Step and loss stay."""
         name = None if issubclass(type(error), str) else type_name(error)
-        self._mark(status="crashed", error_message=as_text(error) or name, error_type=name)
+        told = as_text(error)[:_LONGEST_ERROR] or name
+        self._mark(status="crashed", error_message=told, error_type=name)
 
     @property
     def dropped(self) -> dict[LogKind, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from contextlib import suppress
 from types import FrameType
 
 
@@ -17,10 +18,12 @@ def warn(message: str, *, at: str) -> None:
     ``at``, the time, makes each message new: Python shows one that repeats only once.
     """
     text = f"{message} [{at}]"
-    try:
-        warnings.warn(text, RecorderWarning, stacklevel=_caller_level())
-    except RecorderWarning:
-        sys.stderr.write(f"RecorderWarning: {text}\n")
+    # Where nothing can be shown (a closed stderr, a hook that fails) the training goes on unwarned.
+    with suppress(Exception):
+        try:
+            warnings.warn(text, RecorderWarning, stacklevel=_caller_level())
+        except RecorderWarning:
+            sys.stderr.write(f"RecorderWarning: {text}\n")
 
 
 def _caller_level() -> int:

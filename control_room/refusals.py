@@ -78,7 +78,7 @@ class Refusals:
         if key in self._known or len(self._known) >= MOST_WARNINGS:
             return None
         self._known.add(key)
-        what = "A field of the status" if refusal.kind == "status" else f"A {refusal.kind} record"
+        what = "A field of the status" if refusal.kind == "status" else f"A record ({refusal.kind})"
         after = "later ones like it are kept and counted without a warning"
         if len(self._known) == MOST_WARNINGS:
             after = f"no more fields are warned of after these {MOST_WARNINGS}"
@@ -128,7 +128,9 @@ def fields_of(record: object) -> dict[str, object]:
         return {}
     if not issubclass(record_class, Record):  # isinstance() asks the object, which may be broken
         return {"record": record}
-    values = {field.name: getattr(record, field.name) for field in dataclass_fields(record_class)}
+    values = {
+        field.name: getattr(record, field.name, None) for field in dataclass_fields(record_class)
+    }
     return {name: value for name, value in values.items() if value is not None}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 from collections import Counter
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from control_room.history.day_parts import lines_of
 from control_room.records import PreviewRecord, parse_line, to_json_line
 from control_room.scorers import Scorer, score_with
 from control_room.scoring import score
@@ -30,7 +30,7 @@ class Rescored:
 
 
 def rescore(source: Path, target: Path, scorer_of: ScorerOf = lambda dataset: None) -> Rescored:
-    """Write the previews of ``source`` (a log, or a compressed one) to ``target``, scored anew.
+    """Write the previews of ``source`` (a log, also gzipped or Parquet) to ``target``, scored anew.
 
     ``target`` appears whole or not at all. Raises ``OSError``, and ``FileExistsError`` where it
     is there already: logs are never written over.
@@ -39,10 +39,9 @@ def rescore(source: Path, target: Path, scorer_of: ScorerOf = lambda dataset: No
         raise FileExistsError(f"{target} is there already; name another with --output")
     found = Rescored()
     unfinished = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-    read = gzip.open if source.suffix == ".gz" else Path.open
     try:
-        with read(source, "rb") as lines, unfinished.open("xb") as out:
-            for line in lines:
+        with unfinished.open("xb") as out:
+            for line in lines_of(source):
                 out.write(_rescored(line, scorer_of, found))
         unfinished.replace(target)
     finally:

@@ -114,23 +114,30 @@ def carry_out(step: Step) -> Done:
 
 
 def _compress(step: Step) -> Done:
+    try:
+        version = _version(step.path)  # before anything is compared: what comes later is new
+    except FileNotFoundError:
+        return Done(step)  # packed, or deleted, since it was planned
     part = _part_of(step)
     if part is None:
-        return Done(step)  # packed, or deleted, since it was planned
-    if part.path != step.path:
+        return Done(step)
+    _require_closed(step.path)
+    if step.path in part.copies:
         # All of it stands in another file: what an interrupted pack, or unpacking by hand, left.
-        _remove(step.path, _version(step.path))
+        _remove(step.path, version)
         return Done(step, freed_bytes=step.size_bytes)
+    if part.damaged:
+        names = ", ".join(path.name for path in part.damaged)
+        return Done(step, problem=f"{step.path} was left as it is: {names} beside it is damaged")
     source = part_file(step.path, part.name)
     if source != step.path:
-        _require_closed(step.path)
-        step.path.rename(source)  # no other file has that name: its part has no file yet
+        if source.exists():
+            raise _Busy(f"{step.path} was left as it is: {source.name} is in its way")
+        step.path.rename(source)
     packed = source.with_name(part.name + _SUFFIXES[step.form])
-    version = _version(source)
     content = _content_of(source)
     if content is None:
         return Done(step, problem=f"{source} was left as it is: it is damaged")
-    _require_closed(source)
     _write_packed(source, packed, step, content)
     for copy in part.copies:
         if copy != packed and copy.suffix in PACKED:
@@ -142,7 +149,7 @@ def _compress(step: Step) -> Done:
 def _part_of(step: Step) -> DayPart | None:
     """The part that the step's file is, or is a copy of."""
     for part in day_parts(step.run, step.kind):
-        if step.path == part.path or step.path in part.copies:
+        if step.path in (part.path, *part.copies):
             return part
     return None
 

@@ -130,6 +130,9 @@ def detail(wanted: PreviewFilter) -> None:
 
 
 def _detail(wanted: PreviewFilter, cursor: queries.Cursor) -> None:
+    # A dialog hangs outside of the app's element, which alone says whether it is dark.
+    scheme = "dark" if st.context.theme.type == "dark" else "light"
+    st.html(f"<style>[role=dialog] {{ color-scheme: {scheme}; }}</style>")
     seq = int(st.session_state["previews-seq"])
     row = queries.preview(cursor, seq)
     if row is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlencode
 
@@ -254,7 +255,12 @@ def history_routes(router: APIRouter, monitor: Monitor) -> None:
         id: Annotated[str, PathParameter(pattern=queries.PREVIEW_ID, examples=["2026-01-31.12"])],
         fields: Fields = WITHOUT_ASKING,
     ) -> Response:
-        """One preview by its day and line in the logs."""
+        """One preview by its id.
+
+        That is its day and line in the logs (`2026-01-31.12`), with the part of a day that was
+        packed and then written to again (`2026-01-31.part2.12`), or the name of an inference log
+        and the line (`inference_20261124.12`).
+        """
         row = queries.preview_by_id(ready_cursor(monitor), id)
         if row is None:
             raise HTTPException(404, f"There is no preview {id} in the logs.")
@@ -283,8 +289,10 @@ def _file_endpoint(monitor: Monitor, kind: str) -> Callable[[FilterQuery], Strea
     chunks, media_type = FILES[kind]
 
     def file(query: Annotated[FilterQuery, Query()]) -> StreamingResponse:
+        found = chunks(ready_cursor(monitor), query.filter())
+        first = next(found, b"")  # what goes wrong at once is said by the status
         return StreamingResponse(
-            chunks(ready_cursor(monitor), query.filter()),
+            chain([first], found),
             media_type=media_type,
             headers={"Content-Disposition": f'attachment; filename="previews.{kind}"'},
         )

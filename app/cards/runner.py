@@ -78,7 +78,10 @@ def _progress(each: RoundStatus) -> str:
 
 
 def _ended(each: RoundStatus) -> str:
-    scored = (each.answered or 0) - (each.errors or 0)
-    rate = f", {100 * (each.correct or 0) / scored:.0f} % right" if scored else ""
-    reason = f" ({each.reason})" if each.reason else ""
-    return f"{each.outcome}{reason}, {each.answered or 0:,} answers{rate}"
+    parts = [f"{each.outcome or 'ended'}{f' ({each.reason})' if each.reason else ''}"]
+    if each.answered is not None:
+        parts.append(f"{each.answered:,} answers")
+        scored = each.answered - (each.errors or 0)
+        if scored > 0 and each.correct is not None:
+            parts.append(f"{100 * each.correct / scored:.0f} % right")
+    return ", ".join(parts)

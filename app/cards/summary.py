@@ -105,8 +105,8 @@ def _waiting(view: LiveStatus) -> str:
         '<div class="cr"><div class="cr-summary">'
         f"{kit.chip('Waiting for a trainer', 'unknown')}"
         f'<span class="cr-model">{escape(view.run_id)}</span></div>'
-        f'<p class="cr-note">Nothing has been recorded in {escape(view.run_dir)} yet. '
-        "Add a Recorder to your training script, or point the app at another run with "
-        "make run RUN_DIR=…</p>"
+        f'<p class="cr-note">No trainer has told its state in {escape(view.run_dir)} yet; what '
+        "else is there is shown below. Add a Recorder to your training script, or point the app at "
+        "another run with make run RUN_DIR=…</p>"
         f"{kit.problems(view.problems, 'unknown')}</div>"
     )

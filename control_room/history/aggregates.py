@@ -12,6 +12,7 @@ from typing import Any, Literal
 from control_room.history.filters import PreviewFilter
 from control_room.history.queries import Cursor
 from control_room.intervals import wilson
+from control_room.records import SAMPLES_POOL
 
 GROUPS = ("regime", "source_pool", "dataset_id", "pattern")
 UNKNOWN = "unknown"
@@ -131,7 +132,7 @@ class ThroughputSetting:
 
 def statistics(cursor: Cursor, wanted: PreviewFilter) -> Statistics:
     """Rates over the previews that match, in one pass."""
-    where, values = wanted.where()
+    where, values = _counted(wanted)
     query = (
         "SELECT grouping(regime, source_pool), coalesce(regime, source_pool), "
         "count(*) FILTER (exact_match), count(exact_match), count(*) "
@@ -160,7 +161,7 @@ def em_over_steps(
     """EM of each group over at most ``bins`` equal stretches of steps, oldest first."""
     if group not in GROUPS:
         raise ValueError(f"{group} is not one of {', '.join(GROUPS)}")
-    where, values = wanted.where()
+    where, values = _counted(wanted)
     query = (
         f"{_stretches(where, 'exact_match IS NOT NULL')} "
         f"SELECT coalesce({group}, ?) AS name, (step - start) // width AS bin, start, width, "
@@ -180,7 +181,7 @@ def failure_modes(cursor: Cursor, wanted: PreviewFilter, *, bins: int = 1) -> li
 
     Errors of the server are among them, though no rate counts them.
     """
-    where, values = wanted.where()
+    where, values = _counted(wanted)
     query = (
         f"{_stretches(where, _FAILED)} "
         "SELECT coalesce(failure_mode, ?) AS mode, (step - start) // width AS bin, start, width, "
@@ -200,7 +201,7 @@ def heatmap(cursor: Cursor, wanted: PreviewFilter, edges: Sequence[int]) -> list
 
     Lengths below the first edge belong to the first bin.
     """
-    where, values = wanted.where()
+    where, values = _counted(wanted)
     steps = " ".join("WHEN golden_tokens >= ? THEN ?" for _ in edges[1:])
     bounds = [bound for edge in reversed(edges[1:]) for bound in (edge, edge)]
     query = (
@@ -245,8 +246,16 @@ def throughput_settings(cursor: Cursor) -> list[ThroughputSetting]:
     return [ThroughputSetting(*row) for row in cursor.execute(query).fetchall()]
 
 
-def _curve(cursor: Cursor, wanted: PreviewFilter, column: str, width: float) -> list[BinRate]:
+def _counted(wanted: PreviewFilter) -> tuple[str, list[Any]]:
+    """The condition and its parameters: rounds of samples count only where they are asked for."""
     where, values = wanted.where()
+    if wanted.source_pool is None:
+        where += f" AND source_pool IS DISTINCT FROM '{SAMPLES_POOL}'"
+    return where, values
+
+
+def _curve(cursor: Cursor, wanted: PreviewFilter, column: str, width: float) -> list[BinRate]:
+    where, values = _counted(wanted)
     query = (
         f"SELECT least(floor({column} / ?), ?)::BIGINT AS bin, "
         "count(*) FILTER (exact_match), count(*) FROM previews "

@@ -17,7 +17,7 @@ from control_room.history.extra import extra
 from control_room.history.schema import TABLES, VERSION
 
 _FIXED_TABLES = """
-CREATE TABLE about (made_for VARCHAR, total_steps BIGINT);
+CREATE TABLE about (made_for VARCHAR);
 CREATE TABLE files (
     kind VARCHAR, name VARCHAR, path VARCHAR, inode BIGINT, "offset" BIGINT, lines BIGINT,
     fingerprint BLOB, skipping BOOLEAN,
@@ -83,7 +83,8 @@ class Database:
 
     def discard(self) -> None:
         """Close the connection and remove what is on disk; it can be built again."""
-        self.connection.close()
+        with suppress(self._duckdb.Error):  # somebody may be asking it this moment
+            self.connection.close()
         if self._path is not None:
             _remove(self._path)
             self._seal.release()
@@ -118,7 +119,7 @@ class Database:
         self.connection.execute(_FIXED_TABLES)
         for table in TABLES.values():
             self.connection.execute(table.create)
-        self.connection.execute("INSERT INTO about VALUES (?, 0)", [self._made_for])
+        self.connection.execute("INSERT INTO about VALUES (?)", [self._made_for])
         self.connection.commit()
 
     def _found(self) -> str | None:

@@ -22,10 +22,10 @@ from typing import Literal
 from control_room.history.archive import PACKED, DamagedArchive, archive_pieces
 from control_room.rundir import LogKind, RunDir
 
-Relation = Literal["same", "holds", "is held", "other"]
+Relation = Literal["same", "holds", "is held", "holds what can be read", "other"]
 
 _FILE = re.compile(
-    r"(?P<stem>.+_(?P<day>\d{4}-\d{2}-\d{2}))(?:\.part(?P<number>[1-9]\d{0,5}))?\.jsonl"
+    r"(?P<stem>.+_(?P<day>\d{4}-\d{2}-\d{2}))(?:\.part(?P<number>[2-9]|[1-9]\d{1,5}))?\.jsonl"
     r"(?P<suffix>\.gz|\.parquet)?",
     re.ASCII,
 )
@@ -39,6 +39,7 @@ _LISTINGS = 5
 class DayPart:
     """One part of a day. ``path`` is where it is read from; ``copies`` hold nothing besides.
 
+    ``damaged`` archives hold nothing else that can be read; what else they held nobody knows.
     ``name`` is that of its plain file, ``preview_history_2026-01-31.jsonl`` or
     ``preview_history_2026-01-31.part2.jsonl``, also where it is packed or not yet called so.
     """
@@ -47,6 +48,7 @@ class DayPart:
     path: Path
     day: date
     copies: tuple[Path, ...] = ()
+    damaged: tuple[Path, ...] = ()
 
     @property
     def is_packed(self) -> bool:
@@ -54,16 +56,9 @@ class DayPart:
         return self.path.suffix in PACKED
 
     def lines(self) -> Iterator[bytes]:
-        """Each line with a newline, one that is still being written too, up to where it is damaged.
-
-        Raises ``OSError``, and ``MissingExtra`` for Parquet without pyarrow.
-        """
-        rest = b""
-        for piece in _readable(self.path):
-            *whole, rest = (rest + piece).split(b"\n")
-            yield from (line + b"\n" for line in whole)
-        if rest:
-            yield rest + b"\n"
+        """As :func:`lines_of`, but only up to where an archive is damaged."""
+        with suppress(DamagedArchive):
+            yield from lines_of(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,23 +140,28 @@ class DayParts:
         # Where two are the same, the plain one counts: it may grow.
         files = sorted(files, key=lambda file: ("", *PACKED).index(_suffix(file.path)))
         held_by: dict[Path, Path] = {}
+        damaged: set[Path] = set()
         for a, b in combinations([file.path for file in files], 2):
             relation = self._relation(a, b, compared_before)
             if relation in ("same", "holds"):
                 held_by.setdefault(b, a)
             elif relation == "is held":
                 held_by.setdefault(a, b)
-        parts = [
-            DayPart(
+            elif relation == "holds what can be read":
+                held_by.setdefault(b, a)
+                damaged.add(b)
+
+        def part(file: _File) -> DayPart:
+            held = [path for path, holder in held_by.items() if holder == file.path]
+            return DayPart(
                 file.name,
                 file.path,
                 file.day,
-                tuple(path for path, holder in held_by.items() if holder == file.path),
+                tuple(path for path in held if path not in damaged),
+                tuple(path for path in held if path in damaged),
             )
-            for file in files
-            if file.path not in held_by
-        ]
-        return parts[::-1]
+
+        return [part(file) for file in files[::-1] if file.path not in held_by]
 
     def _relation(
         self,
@@ -201,27 +201,57 @@ class _Compared:
 def relation_of(a: Path, b: Path) -> Relation:
     """Whether the content of ``a`` holds all of that of ``b`` (is, or begins with it), or is held.
 
-    What a damaged archive holds nobody knows: it is another. Raises ``OSError``.
+    What a damaged archive holds besides what can be read nobody knows. Raises ``OSError``.
     """
-    first, second = _pieces(a), _pieces(b)
+    first, second = _Reading(a), _Reading(b)
     left, right = b"", b""
-    try:
-        while True:
-            left = left or next(first, b"")
-            right = right or next(second, b"")
-            common = min(len(left), len(right))
-            if not common:
-                break
-            if left[:common] != right[:common]:
-                return "other"
-            left, right = left[common:], right[common:]
-        # The longer one is read to its end, as it must not turn out to be damaged there.
-        for rest in (first, second):
-            for _ in rest:
-                pass
-    except DamagedArchive:
+    while True:
+        left = left or first.piece()
+        right = right or second.piece()
+        common = min(len(left), len(right))
+        if not common:
+            break
+        if left[:common] != right[:common]:
+            return "other"
+        left, right = left[common:], right[common:]
+    # The longer one is read to its end, as it must not turn out to be damaged there.
+    while first.piece() or second.piece():
+        pass
+    if first.is_damaged:
         return "other"
+    if second.is_damaged:
+        return "other" if right else "holds what can be read"
     return "holds" if left else "is held" if right else "same"
+
+
+class _Reading:
+    """A file's content, and whether it turned out damaged."""
+
+    def __init__(self, path: Path) -> None:
+        self._pieces = _pieces(path)
+        self.is_damaged = False
+
+    def piece(self) -> bytes:
+        """The next piece; empty at the end, and where it is damaged."""
+        try:
+            return next(self._pieces, b"")
+        except DamagedArchive:
+            self.is_damaged = True
+            return b""
+
+
+def lines_of(path: Path) -> Iterator[bytes]:
+    """Each line with a newline, one that is still being written too; packed ones unpacked.
+
+    Raises ``OSError``, :class:`~control_room.history.archive.DamagedArchive` after the last whole
+    line, and ``MissingExtra`` for Parquet without pyarrow.
+    """
+    rest = b""
+    for piece in _pieces(path):
+        *whole, rest = (rest + piece).split(b"\n")
+        yield from (line + b"\n" for line in whole)
+    if rest:
+        yield rest + b"\n"
 
 
 def day_parts(run: RunDir, kind: LogKind, days: Iterable[date] | None = None) -> list[DayPart]:
@@ -249,7 +279,7 @@ def _files(run: RunDir, kind: LogKind) -> Iterator[_File]:
 
 def _file(path: Path) -> _File | None:
     found = _FILE.fullmatch(path.name)
-    if found is None:
+    if found is None or not path.is_file():  # a directory, a pipe, a link to nothing
         return None
     try:
         day = date.fromisoformat(found["day"])
@@ -264,12 +294,6 @@ def _name(stem: str, number: int) -> str:
 
 def _suffix(path: Path) -> str:
     return path.suffix if path.suffix in PACKED else ""
-
-
-def _readable(path: Path) -> Iterator[bytes]:
-    """The content in pieces, up to where an archive is damaged."""
-    with suppress(DamagedArchive):
-        yield from _pieces(path)
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

@@ -50,7 +50,7 @@ class FollowedFiles:
             return None
         self._seen = parts
         names = {part.path.name: part.name for part in parts if not part.is_packed}
-        copies = {copy.name for part in parts for copy in part.copies}
+        copies = {copy.name for part in parts for copy in (*part.copies, *part.damaged)}
         called_otherwise = {
             file for file in self._names.keys() & names.keys() if self._names[file] != names[file]
         }

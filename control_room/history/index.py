@@ -114,6 +114,7 @@ class HistoryIndex:
         self._stored: dict[LogKind, dict[str, tuple[str, Position] | None]] = {}
         self._damaged: dict[Path, _Damage] = {}
         self._forgot = False  # rows were taken out in this look
+        self._left_out = False  # lines were, that may have been judged wrongly
         open_database = partial(
             Database,
             database,
@@ -125,7 +126,7 @@ class HistoryIndex:
             self.damage = self._database.damage
             try:
                 self._begin(run_id, rules)
-            except self._duckdb.Error as error:
+            except (self._duckdb.Error, TypeError) as error:  # or nothing where a number belongs
                 self.damage = str(error)
                 self._database.discard()
                 self._database = open_database()
@@ -164,9 +165,12 @@ class HistoryIndex:
         """
         total = Refresh()
         try:
-            self._look_at_total_steps()
+            self._judge_steps()
             for kind in TABLES:
                 total = total.plus(self._refresh(kind))
+            self._left_out = total.rejected > 0
+            if self._judge_steps():
+                total = total.plus(Refresh(more=True))
         except self._duckdb.Error as error:
             raise IndexFailed(
                 f"The history cannot be kept: {error}", damaged=is_damage(error)
@@ -179,24 +183,21 @@ class HistoryIndex:
             kind: TableWriter(self._connection, table, run_id, rules)
             for kind, table in TABLES.items()
         }
-        ((total_steps,),) = self._connection.execute("SELECT total_steps FROM about").fetchall()
-        self._step_limit = StepLimit(self._run, total_steps)
+        self._step_limit, self._max_step = StepLimit(self._run), 0
         self._read_on()
 
-    def _look_at_total_steps(self) -> None:
-        """What was implausible may no longer be: its files are read again."""
-        before = self._step_limit.total_steps
-        max_step = self._step_limit.look()
-        for writer in self._writers.values():
-            writer.max_step = max_step
-        if self._step_limit.total_steps == before:
-            return
+    def _judge_steps(self) -> bool:
+        """Whether lines are to be read again, as their steps are judged otherwise now."""
+        max_step, again = self._step_limit.look(), False
+        if max_step == self._max_step and not self._left_out:
+            return False
         with self._all_or_nothing():
-            total_steps = self._step_limit.total_steps
-            self._connection.execute("UPDATE about SET total_steps = ?", [total_steps])
             for kind, writer in self._writers.items():
-                for name in writer.files_beyond(max_step):
+                for name in writer.files_to_judge_anew(max_step):
                     self._read_again(kind, name)
+                    again = True
+        self._max_step, self._left_out = max_step, False
+        return again
 
     def _read_again(self, kind: LogKind, part: str) -> None:
         """Take a part out, so that the next look reads it from its start."""

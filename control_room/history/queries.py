@@ -19,7 +19,7 @@ Cursor: TypeAlias = "duckdb.DuckDBPyConnection"
 
 # How a preview is named outside: its day, which part of it after the first, its line in that log.
 # Of another system's log: the name of its file, and the line.
-PREVIEW_ID = r"^(\d{4}-\d{2}-\d{2}(\.part\d{1,6})?|inference_[\w-]{1,60})\.\d{1,15}$"
+PREVIEW_ID = r"^(\d{4}-\d{2}-\d{2}(\.part\d{1,6})?|inference_[\w.-]{1,60})\.\d{1,15}$"
 
 _OWN_LOGS = "preview_history_"  # how the names of their files begin
 _SAME_EXAMPLE = "example_id = ? AND dataset_id IS NOT DISTINCT FROM ?"

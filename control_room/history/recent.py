@@ -9,8 +9,7 @@ from itertools import accumulate
 from typing import TypeVar
 
 from control_room.history.patterns import PatternRules
-from control_room.history.repeats import key_of
-from control_room.inference_log import INFERENCE_POOL
+from control_room.history.repeats import is_repeat
 from control_room.records import SAMPLES_POOL, PreviewRecord
 
 Name = TypeVar("Name")
@@ -59,7 +58,7 @@ class RecentPreviews:
         """Take in records that were read from the log; each carries its ``ts``."""
         in_order = True
         for record in records:
-            if record.source_pool == SAMPLES_POOL or self._holds(record):
+            if record.source_pool == SAMPLES_POOL or is_repeat(record, reversed(self._records)):
                 continue
             last = self._records[-1] if self._records else None
             if last is not None and _time(record) < _time(last):
@@ -98,13 +97,6 @@ class RecentPreviews:
 
     def _pattern(self, record: PreviewRecord) -> str:
         return record.pattern or self._rules.pattern_of(record.dataset_id, record.prompt)
-
-    def _holds(self, record: PreviewRecord) -> bool:
-        """Whether it repeats one that is held; without an id it may be another sample."""
-        if record.example_id is None and record.source_pool != INFERENCE_POOL:
-            return False
-        key = key_of(record)
-        return any(held.step == record.step and key_of(held) == key for held in self._records)
 
     def _sort(self) -> None:
         self._records = deque(sorted(self._records, key=_time), maxlen=self._records.maxlen)

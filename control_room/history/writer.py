@@ -19,7 +19,7 @@ from control_room.history.repeats import FIND_REPEATS
 from control_room.history.schema import LONG_TEXTS, SEARCH_SEPARATOR, Table
 from control_room.history.tail import Block, Reject
 from control_room.inference_log import parse_inference_line
-from control_room.step_limit import BEYOND, check_step
+from control_room.step_limit import BEYOND, FEW, check_step
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +98,28 @@ class TableWriter:
             added -= self._take_out_repeats(*times)
         return added, len(rejects)
 
-    def files_beyond(self, max_step: int) -> list[str]:
-        """Files with lines that were taken for implausible, and no longer are at ``max_step``."""
-        query = (
-            f"SELECT DISTINCT file FROM rejects WHERE kind = ? AND contains(reason, '{BEYOND}') "
-            "AND regexp_extract(replace(reason, ',', ''), 'step (\\d+)', 1)::BIGINT <= ?"
+    def files_to_judge_anew(self, max_step: int) -> list[str]:
+        """Files with lines that ``max_step`` judges otherwise than they were judged.
+
+        From then on it is the limit; more than a few lines beyond it are no mistakes.
+        """
+        name, kind = self._table.name, self._table.kind
+        ((rows,),) = self._connection.execute(
+            f"SELECT count(*) FROM {name} WHERE step > ?", [max_step]
+        ).fetchall()
+        rejects = (
+            f"FROM rejects WHERE kind = ? AND contains(reason, '{BEYOND}') "
+            "AND regexp_extract(replace(reason, ',', ''), 'step (\\d+)', 1)::BIGINT"
         )
-        rows = self._connection.execute(query, [self._table.kind, max_step]).fetchall()
-        return [file for (file,) in rows]
+        ((left_out,),) = self._connection.execute(
+            f"SELECT count(*) {rejects} > ?", [kind, max_step]
+        ).fetchall()
+        self.max_step = max_step = MAX_STEP if rows + left_out > FEW else max_step
+        found = self._connection.execute(
+            f"SELECT DISTINCT file FROM {name} WHERE step > ? UNION SELECT file {rejects} <= ?",
+            [max_step, kind, max_step],
+        ).fetchall()
+        return [file for (file,) in found]
 
     def files_of_lost_originals(self) -> list[str]:
         """Files whose rows were left out as repeats of rows that are there no more."""

@@ -18,13 +18,15 @@ _READERS: tuple[tuple[str, Callable[[Path, ImportOptions], Reading]], ...] = (
     ("*tfevents*", tensorboard.read_event_file),
     ("completions_*.parquet", trl.read_completions),
     ("inference_*.log", specification.read_inference_log),
-    ("*.json", specification.read_json),
+    ("step_*.json", specification.read_json),
+    ("preview_step_*.json", specification.read_json),
     ("*.csv", table.read_table),
     ("*.db", trackio.read_project),
 )
 _BY_SUFFIX = {
     ".parquet": trl.read_completions,
     ".log": specification.read_inference_log,
+    ".json": specification.read_json,
 }
 PATTERNS = tuple(pattern for pattern, _ in _READERS)
 

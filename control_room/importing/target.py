@@ -14,6 +14,7 @@ from control_room.records import MetricPoint, PreviewRecord, parse_line, to_json
 from control_room.rundir import LogKind, RunDir
 
 _Identity: TypeAlias = tuple[object, ...]
+_LISTINGS = 5
 
 
 class Target:
@@ -72,6 +73,14 @@ class _Log:
         return self._timeless
 
     def _identities(self, days: Iterable[date] | None, with_time: bool) -> set[_Identity]:
+        for _ in range(_LISTINGS):
+            try:
+                return self._identities_now(days, with_time)
+            except FileNotFoundError:
+                continue  # packed since it was listed
+        return self._identities_now(days, with_time)
+
+    def _identities_now(self, days: Iterable[date] | None, with_time: bool) -> set[_Identity]:
         found = set()
         for part in day_parts(self._run, self._kind, days):
             for line in part.lines():

@@ -10,12 +10,15 @@ from typing import Any
 import httpx
 
 # A model that is not there: some servers say so with 400, and one calls it an error in a 200.
+# Its message begins with it: further on it may quote the prompt, in which anything can stand.
 _UNKNOWN_MODEL = re.compile(
     r"""
-      model_not_found
-    | \b(?:unknown|no\ such)\ model\b
-    | \bmodel\b[\s:]*\S{0,200}\s+(?:is\s+|was\s+)?
-      (?:not\ (?:loaded|found|registered|available)|does\ not\ exist)
+    \s*(?:error:?\s+|failed:?\s+)?(?:the\s+)?
+    (?: model_not_found\b
+      | (?:unknown|no\ such)\ model\b
+      | model\b[\s:]*\S{1,200}\s+(?:is\s+|was\s+)?
+        (?:not\ (?:loaded|found|registered|available)|does\ not\ exist)
+    )
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -73,7 +76,7 @@ def checked(answer: httpx.Response) -> Any:
     status, told = answer.status_code, answer.text[:_SHOWN]
     if status in (401, 403):
         raise RoundFailed(f"the server refuses the key ({status}); set server.api_key_file")
-    if status == 404 or (400 <= status < 500 and _UNKNOWN_MODEL.search(told)):
+    if status == 404 or (status == 400 and _says_unknown_model(answer)):
         raise RoundFailed(f"{_NO_MODEL} ({status}): {told}")
     if status == 429 or status >= 500:
         raise Again(f"HTTP {status}: {told}", _retry_after(answer))
@@ -84,6 +87,21 @@ def checked(answer: httpx.Response) -> Any:
     except (ValueError, RecursionError):
         kind = answer.headers.get("content-type", "no content type")
         raise Again(f"the answer is no JSON ({kind}): {told!r}") from None
+
+
+def _says_unknown_model(answer: httpx.Response) -> bool:
+    """By the error's message or code, in the places where servers put them."""
+    try:
+        told = json.loads(answer.content)
+    except (ValueError, RecursionError):
+        return _UNKNOWN_MODEL.match(answer.text) is not None
+    said: list[object] = [told]
+    if isinstance(told, dict):
+        error = told.get("error")
+        said += [told.get("detail"), told.get("message"), error]
+        if isinstance(error, dict):
+            said += [error.get("message"), error.get("code"), error.get("type")]
+    return any(isinstance(text, str) and _UNKNOWN_MODEL.match(text) for text in said)
 
 
 def _retry_after(answer: httpx.Response) -> float | None:
@@ -117,7 +135,7 @@ def reply_of(told: Any, time_ms: float) -> Reply:
     )
     if not reply.failed:
         return reply
-    if _UNKNOWN_MODEL.search(reply.text[:_SHOWN]):
+    if _UNKNOWN_MODEL.match(reply.text):
         raise RoundFailed(f"{_NO_MODEL}: {reply.text[:_SHOWN]}")
     raise Again(f"the server answered with an error: {reply.text[:_SHOWN]}", reply=reply)
 

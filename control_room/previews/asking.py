@@ -48,9 +48,15 @@ Read = Callable[[Any, float], Told]  # of an answer's JSON and its time in ms
 
 
 class Asker:
-    """One server, for the length of the block."""
+    """One server, for the length of the block. ``away`` is told when it cannot be reached."""
 
-    def __init__(self, server: Server, decoding: Decoding) -> None:
+    def __init__(
+        self,
+        server: Server,
+        decoding: Decoding,
+        away: Callable[[str], None] = lambda reason: None,
+    ) -> None:
+        self._away = away
         self._server = server
         self._decoding = decoding
         self._url = server.url.rstrip("/")
@@ -199,6 +205,7 @@ class Asker:
             retry=retry_if_exception_type(httpx.ConnectError),
             wait=wait_random_exponential(_AWAY_PAUSE_S, max=self._server.longest_pause_s),
             stop=stop_never,
+            before_sleep=self._say_away,
             reraise=True,
         ):
             with waiting:
@@ -206,6 +213,10 @@ class Asker:
                     path, body, read, self._server.timeout_s if timeout_s is None else timeout_s
                 )
         raise AssertionError("tenacity either returns or raises")
+
+    def _say_away(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome is not None else None
+        self._away(f"{self.host} cannot be reached ({error}); it is waited for")
 
     async def _with_attempts(
         self, path: str, body: Mapping[str, Any], read: Read[Told], timeout_s: float

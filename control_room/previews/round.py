@@ -71,6 +71,7 @@ class Round:
         recorder: Recorder,
         stopping: Callable[[], bool],
         answered: Callable[[PreviewRecord], None],
+        away: Callable[[str], None] = lambda reason: None,
     ) -> None:
         self._plan = plan
         self._tally = tally
@@ -79,6 +80,8 @@ class Round:
         self._recorder = recorder
         self._stopping = stopping
         self._answered = answered
+        self._say_away = away
+        self._away: str | None = None  # why the server could not be reached when it was asked last
         self._names: tuple[str, ...] = (plan.checkpoint.name,)  # what the server may call it
         self._active_model: str | None = None  # what the server said after loading
         self.warning: str | None = None
@@ -94,7 +97,10 @@ class Round:
             async with asyncio.timeout(self._plan.deadline_s):
                 await self._ask_all()
         except TimeoutError:
-            return end("deadline", f"{self._plan.deadline_s:g} s were over")
+            over = f"{self._plan.deadline_s:g} s were over"
+            if self._away is not None:
+                over = f"{over}; {self._away}"
+            return end("deadline" if self._tally.answered else "failed", over)
         except RoundFailed as error:
             return end("failed", str(error))
         except _OverBudget:
@@ -106,7 +112,7 @@ class Round:
         return end("completed", self.warning)
 
     async def _ask_all(self) -> None:
-        async with Asker(self._config.server, self._plan.decoding) as asker:
+        async with Asker(self._config.server, self._plan.decoding, self._is_away) as asker:
             self._names = asker.names_of(self._plan.checkpoint)
             self._active_model = await asker.load(self._plan.checkpoint)
             work = self._work()
@@ -120,6 +126,10 @@ class Round:
                 for worker in workers:
                     worker.cancel()
                 await asyncio.gather(*workers, return_exceptions=True)
+
+    def _is_away(self, reason: str) -> None:
+        self._away = reason
+        self._say_away(reason)
 
     async def _until_done(self, workers: Sequence[asyncio.Task[None]]) -> None:
         """Wait for them; told to stop, only for what is answered soon. Raises what one raises."""
@@ -150,6 +160,7 @@ class Round:
             if budget is not None and self._tally.tokens >= budget:
                 raise _OverBudget
             record = await self._preview(asker, example, sample_index)
+            self._away = None
             self._recorder.log_preview(record)
             self._tally.add(record)
             self._answered(record)

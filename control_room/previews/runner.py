@@ -208,6 +208,7 @@ class Runner:
                 recorder=self._recorder,
                 stopping=self.stopped.is_set,
                 answered=self.state.answered,
+                away=self.state.away,
             )
             # In a thread of its own: the caller's may have an event loop running, as notebooks do.
             with ThreadPoolExecutor(1, thread_name_prefix="ask") as asking:

@@ -58,6 +58,12 @@ class RunnerState:
         if time.time() - self._written_at >= WRITE_EVERY_S:
             self.write()
 
+    def away(self, reason: str) -> None:
+        """The server cannot be reached."""
+        if reason != self._last_error:
+            self._last_error = reason
+            self.write()
+
     def end(self, told: Mapping[str, Any]) -> None:
         """A round is over."""
         self._plan = self._tally = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -152,7 +153,7 @@ class TestABadRecord:
         with pytest.warns(RecorderWarning) as caught:
             getattr(recorder, log)(**fields)
         (told,) = (str(warning.message) for warning in caught)
-        assert f"A {kind} record was refused" in told
+        assert f"A record ({kind}) was refused" in told
         assert field in told and str(run.logs("refused")) in told and "strict=True" in told
         assert not run.logs(kind).exists()  # type: ignore[arg-type]  # the name of a method
         (kept,) = refused_of(run)
@@ -654,3 +655,47 @@ print((time.process_time() - begin) / 2000)
         [sys.executable, "-c", code, run.path], cwd=ROOT, env={**os.environ}
     )
     assert float(output) < 0.001
+
+
+class TestWhereNothingCanBeShown:
+    """No stderr, or a hook for warnings that fails: the training goes on unwarned."""
+
+    @pytest.mark.parametrize("stderr", ["closed", "none"])
+    def test_a_refusal_is_kept_and_raises_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stderr: str
+    ) -> None:
+        closed = io.StringIO()
+        closed.close()
+        monkeypatch.setattr(sys, "stderr", closed if stderr == "closed" else None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            recorder = Recorder(tmp_path / "run")
+            recorder.log_metrics(step=1, loss="x")
+            recorder.update_status(loss=object(), current_step=1)
+        assert recorder.refused["metrics"] == 1
+        assert json.loads(recorder.run_dir.status_file.read_text())["current_step"] == 1
+
+    def test_a_hook_that_fails_fails_nothing(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def failing(*arguments: object, **named: object) -> None:
+            raise RuntimeError("no")
+
+        monkeypatch.setattr(warnings, "showwarning", failing)
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            recorder = Recorder(tmp_path / "run")
+            recorder.log_metrics(step=1, loss="x")
+        assert recorder.refused["metrics"] == 1
+
+    def test_a_record_that_is_half_made_is_refused(self, tmp_path: Path) -> None:
+        recorder = Recorder(tmp_path / "run")
+        with pytest.warns(RecorderWarning):
+            recorder.log_preview(object.__new__(PreviewRecord))
+        assert recorder.refused["preview"] == 1
+
+    def test_an_error_of_megabytes_is_cut(self, tmp_path: Path) -> None:
+        recorder = Recorder(tmp_path / "run")
+        recorder.mark_crashed("x" * 9_000_000)
+        told = json.loads(recorder.run_dir.status_file.read_text())
+        assert told["status"] == "crashed" and len(told["error_message"]) == 20_000

@@ -116,14 +116,25 @@ def test_what_a_crash_left_is_finished(run: RunDir, share: float) -> None:
     assert not file.exists()
 
 
-@pytest.mark.parametrize(
-    "other",
-    [b"half of a gzip file", gzip.compress(b"another\n", mtime=0)],
-    ids=["damaged", "whole"],
-)
-def test_an_archive_with_something_else_in_it_is_never_replaced(run: RunDir, other: bytes) -> None:
+def test_a_day_beside_a_damaged_archive_is_left_as_it_is(run: RunDir) -> None:
     file = day_file(run, 10)
     content = file.read_bytes()
+    whole = gzip.compress(content, mtime=0)
+    archive = file.with_name(file.name + ".gz")
+    for damaged in (b"half of a gzip file", whole[:-4], b"\0" + whole[1:]):
+        archive.write_bytes(damaged)
+        (step,) = plan(run, TODAY)
+        assert "is damaged" in (carry_out(step).problem or "")
+        assert (file.read_bytes(), archive.read_bytes()) == (content, damaged)
+        with HistoryIndex(run) as index:
+            index.refresh()
+            assert preview_page(index.cursor(), PreviewFilter(), limit=1, offset=0).total == 50
+
+
+def test_an_archive_with_something_else_in_it_is_never_replaced(run: RunDir) -> None:
+    file = day_file(run, 10)
+    content = file.read_bytes()
+    other = gzip.compress(b"another\n", mtime=0)
     archive = file.with_name(file.name + ".gz")
     archive.write_bytes(other)
     assert carry_out(plan(run, TODAY)[0]).problem is None

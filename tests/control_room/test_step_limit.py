@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -90,14 +91,43 @@ def test_it_comes_back_when_the_trainer_tells_a_larger_total(run: RunDir) -> Non
 
 
 def test_a_run_that_goes_on_with_less_to_do_keeps_its_past(run: RunDir) -> None:
+    """More than a few lines are no mistakes, whether they are followed or read anew."""
     tell(run, {"total_steps": 10_000})
-    log(run, 9_000)
-    with HistoryIndex(run, database=run.cache / "history.duckdb") as index:
-        assert steps(index) == [9_000]
-    tell(run, {"total_steps": 10})
-    log(run, 9_001)
-    with HistoryIndex(run, database=run.cache / "history.duckdb") as index:
-        assert steps(index) == [9_000, 9_001]
+    past = list(range(9_000, 9_050))
+    log(run, *past)
+    with HistoryIndex(run) as index:
+        assert steps(index) == past
+        tell(run, {"total_steps": 10})
+        log(run, 1, 2)
+        assert steps(index) == [1, 2, *past]
+    with HistoryIndex(run) as anew:
+        assert steps(anew) == [1, 2, *past]
+        assert reasons(anew) == []
+    assert PreviewWatch(run, PatternRules()).read().summary.unscored == 0
+
+
+def test_a_total_that_is_told_late_judges_what_is_there(run: RunDir) -> None:
+    log(run, 1, 10**11, 2)
+    with HistoryIndex(run) as index:
+        assert steps(index) == [1, 2, 10**11]
+        tell(run, {"total_steps": 1_000})
+        assert steps(index) == [1, 2]
+        assert len(reasons(index)) == 1
+    with HistoryIndex(run) as anew:
+        assert steps(anew) == [1, 2]
+
+
+def test_what_the_run_has_reached_counts_as_well_as_what_it_is_to_reach(run: RunDir) -> None:
+    tell(run, {"total_steps": 2_000, "current_step": 100_010})
+    log(run, 100_000)
+    with HistoryIndex(run) as index:
+        assert steps(index) == [100_000]
+
+
+def test_a_pipe_in_the_place_of_the_status_holds_nobody_up(run: RunDir) -> None:
+    run.status_file.parent.mkdir(parents=True)
+    os.mkfifo(run.status_file)
+    assert StepLimit(run).look() == MAX_STEP
 
 
 @pytest.mark.parametrize(

@@ -110,8 +110,7 @@ def record(run: RunDir) -> None:
             weight_norm=[value] * 3,
         )
     for kind in TABLES:
-        (first, *_) = sorted(run.logs(kind).glob("*.jsonl")) or [None]
-        if first is not None:
+        for first in sorted(run.logs(kind).glob("*.jsonl"))[:1]:
             with first.open("ab") as log:
                 log.write(b'{"ts":"9999-12-31T23:59:59Z","step":9223372036854775807}\n[]\n\xff\n')
     run.status_file.parent.mkdir(parents=True)

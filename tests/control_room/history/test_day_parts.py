@@ -7,6 +7,7 @@ or as Parquet, and killed on the way.
 from __future__ import annotations
 
 import gzip
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 
 from control_room import Recorder, RunDir
 from control_room.daily_log import DailyLog
+from control_room.history import day_parts as day_parts_module
 from control_room.history import queries
 from control_room.history.day_parts import day_parts
 from control_room.history.filters import PreviewFilter
@@ -231,6 +233,52 @@ def test_a_damaged_archive_is_never_replaced(run: RunDir) -> None:
     retained(run, "gzip")
     assert archive.read_bytes() == damaged
     assert steps_read(run) == [4]
+
+
+def test_what_is_appended_while_copies_are_compared_is_kept(run: RunDir) -> None:
+    """An archive beside a plain file that it holds all of, until somebody appends to it."""
+    append(run, DAYS[0], [1, 2])
+    content = run.log_file("preview", DAYS[0]).read_bytes()
+    retained(run, "gzip")
+    run.log_file("preview", DAYS[0]).write_bytes(content)
+    compare = day_parts_module.relation_of
+
+    def comparing(a: Path, b: Path) -> Any:
+        found = compare(a, b)
+        append(run, DAYS[0], [3])
+        return found
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(day_parts_module, "relation_of", comparing)
+        retained(run, "gzip")
+    assert steps_read(run)[:3] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("odd", ["directory", "dangling link", "pipe"])
+def test_what_is_no_file_hides_no_archive(run: RunDir, odd: str) -> None:
+    append(run, DAYS[0], [1])
+    append(run, DAYS[1], [2])
+    retained(run, "gzip")
+    place = run.log_file("preview", DAYS[0])
+    if odd == "directory":
+        place.mkdir()
+    elif odd == "pipe":
+        os.mkfifo(place)
+    else:
+        place.symlink_to("nowhere")
+    assert steps_read(run) == [1, 2]
+    append(run, DAYS[1], [3])
+    retained(run, "gzip")
+    assert steps_read(run) == [1, 2, 3]
+
+
+def test_a_file_called_part_one_is_none_of_ours(run: RunDir) -> None:
+    append(run, DAYS[0], [1, 2])
+    other = run.log_file("preview", DAYS[0]).with_name("preview_history_2026-03-01.part1.jsonl")
+    other.write_bytes(line(3, DAYS[0]))
+    retained(run, "gzip")
+    assert steps_read(run) == [1, 2]
+    assert other.exists()
 
 
 def test_two_parts_may_have_different_forms(run: RunDir) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from collectors.previews import PreviewWatch
 from control_room import Recorder, RunDir
 from control_room.history import aggregates
 from control_room.history.filters import PreviewFilter
 from control_room.history.index import HistoryIndex
+from control_room.history.patterns import PatternRules
 from control_room.history.recent import RecentPreviews
 from control_room.records import PreviewRecord, to_json_line
 from control_room.retention import carry_out, plan
@@ -86,6 +89,12 @@ def test_a_copy_that_comes_later_is_left_out_and_seq_has_no_gap(run: RunDir) -> 
         {"round_id": "another"},
         {"sample_index": 1},
         {"model_answer": "another"},
+        {"golden": "another"},
+        {"exact_match": None},
+        {"seed": 1},
+        {"temperature": 0.5},
+        {"generation_time_ms": 1.0},
+        {"token_log_probs": [0.5]},
         {"ts": AT},
     ],
     ids=str,
@@ -120,13 +129,36 @@ def test_packing_changes_nothing_of_it(run: RunDir) -> None:
         assert rows(index) == before
 
 
-def test_without_an_id_answers_of_one_moment_may_be_samples(run: RunDir) -> None:
-    nameless = line(1, example_id=None)
-    put(run, 1, nameless, nameless, nameless)
+@pytest.mark.parametrize("example_id", [None, "e"])
+def test_equal_answers_of_one_moment_may_be_samples(run: RunDir, example_id: str | None) -> None:
+    same = line(1, example_id=example_id)
+    put(run, 1, same, same, same)
     with HistoryIndex(run) as index:
         assert len(rows(index)) == 3
-        put(run, 2, nameless, nameless)
+        put(run, 2, same, same)
         assert len(rows(index)) == 3, "the second file repeats two of them"
+        put(run, 2, line(2), same, same, same, same)
+        assert len(rows(index)) == 5, "a fourth sample, and what stands between them"
+
+
+def test_a_loop_that_logs_its_samples_at_once_counts_them_all(run: RunDir) -> None:
+    answers = ["42"] * 6 + ["7", "8"]
+    with Recorder(run, strict=True, clock=AT.timestamp) as recorder:
+        for seed, answer in enumerate(answers):
+            recorder.log_preview(
+                step=1,
+                example_id="e1",
+                prompt="p",
+                golden="42",
+                model_answer=answer,
+                exact_match=answer == "42",
+                seed=seed,
+            )
+    with HistoryIndex(run) as index:
+        rows(index)
+        found = aggregates.statistics(index.cursor(), PreviewFilter()).overall
+    assert (found.correct, found.count) == (6, 8)
+    assert PreviewWatch(run, PatternRules()).read().summary.em_last_20.count == 8
 
 
 def test_the_newest_previews_on_the_live_page_count_once_too() -> None:
@@ -138,8 +170,9 @@ def test_the_newest_previews_on_the_live_page_count_once_too() -> None:
         for a in ("a", "b", "a")
     ]
     recent.add(records)
-    recent.add(records[:1])
-    assert recent.summary().em_last_100.count == 2
+    recent.add([replace(records[0], ts=AT + timedelta(seconds=1), step=2)])
+    recent.add(records[:2])
+    assert recent.summary().em_last_100.count == 4
 
 
 def test_a_recorder_that_logs_fast_repeats_nothing(run: RunDir) -> None:

@@ -132,7 +132,7 @@ def test_an_error_in_place_of_an_answer_is_not_a_wrong_answer(run: RunDir, tmp_p
 
 
 def test_importing_again_adds_nothing(run: RunDir, tmp_path: Path) -> None:
-    source = put(tmp_path / "source" / "a.json", SNAPSHOT).parent
+    source = put(tmp_path / "source" / "step_1.json", SNAPSHOT).parent
     assert imported(run, source) == imported(run, source) == 0
     assert len(previews(run)) == 1
 
@@ -150,10 +150,21 @@ def test_importing_again_adds_nothing(run: RunDir, tmp_path: Path) -> None:
 def test_what_is_no_such_file_is_named_and_stops_no_other(
     run: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
 ) -> None:
-    source = put(tmp_path / "source" / "b.json", SNAPSHOT).parent
-    (source / "a.json").write_text(content)
+    source = put(tmp_path / "source" / "step_2.json", SNAPSHOT).parent
+    (source / "step_1.json").write_text(content)
     assert imported(run, source) == 1
-    assert str(source / "a.json") in capsys.readouterr().err
+    assert str(source / "step_1.json") in capsys.readouterr().err
+    assert len(previews(run)) == 1
+
+
+def test_other_files_of_that_trainer_in_a_directory_are_left_alone(
+    run: RunDir, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = put(tmp_path / "source" / "step_1.json", SNAPSHOT).parent
+    for name in ("training_status.json", "state.json", "retention_index.json"):
+        (source / name).write_text("{}")
+    assert imported(run, source) == 0
+    assert capsys.readouterr().err == ""
     assert len(previews(run)) == 1
 
 

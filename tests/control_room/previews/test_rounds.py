@@ -214,6 +214,25 @@ class TestTrouble:
         assert server.asked[max(server.asked, key=lambda each: server.asked[each])] == 4
 
     @pytest.mark.parametrize(
+        "answer",
+        [
+            JSONResponse({"detail": [{"input": "its world model is not available here"}]}, 422),
+            JSONResponse({"detail": 'Rejected by a filter: "an unknown model of climate"'}, 400),
+            PlainTextResponse("too long: the model x is not loaded yet", 413),
+            completion("No such thing as an unknown model.", finish="error"),
+        ],
+        ids=["the prompt echoed", "the prompt quoted", "too long", "an answer that broke off"],
+    )
+    def test_a_prompt_that_speaks_of_models_ends_no_round(
+        self, bench: Bench, serve: Serve, answer: Response
+    ) -> None:
+        server = serve(lambda body: answer if "13?" in str(body) else completion("4"))
+        bench.checkpoint(1)
+        bench.work_off(bench.runner(server.url))
+        (ended,) = bench.rounds()
+        assert (ended.outcome, ended.errors, ended.correct) == ("completed", 1, EXAMPLES - 1)
+
+    @pytest.mark.parametrize(
         "odd",
         [
             {"finish": ""},
@@ -302,7 +321,8 @@ class TestTrouble:
         [
             PlainTextResponse("no such model", 404),
             PlainTextResponse("The model `checkpoint-1` does not exist.", 400),
-            PlainTextResponse('{"error": {"code": "model_not_found"}} no such model', 422),
+            JSONResponse({"error": {"code": "model_not_found", "message": "?"}}, 400),
+            JSONResponse({"detail": "Model 'checkpoint-1' is not loaded."}, 400),
             completion("Error: no such model", finish="error"),
         ],
     )
@@ -323,6 +343,25 @@ class TestTrouble:
         (ended,) = bench.rounds()
         assert (ended.outcome, bench.previews()) == ("failed", [])
         assert "refuses the key" in str(ended.reason)
+
+    def test_a_server_that_is_away_is_named_at_once_and_fails_the_round_it_gives_nothing(
+        self, bench: Bench
+    ) -> None:
+        port = free_port()
+        runner = bench.runner(f"http://127.0.0.1:{port}", "[preview]\ndeadline_s = 3\n")
+        bench.checkpoint(1)
+        worker = threading.Thread(target=bench.work_off, args=(runner,))
+        worker.start()
+        told = bench.run.runner_state_file
+        wait_until(
+            lambda: (
+                f"127.0.0.1:{port} cannot be reached" in (told.read_text() if told.exists() else "")
+            )
+        )
+        worker.join(timeout=60)
+        (ended,) = bench.rounds()
+        assert ended.outcome == "failed"
+        assert "cannot be reached" in str(ended.reason) and "3 s were over" in str(ended.reason)
 
     def test_a_server_that_is_away_is_waited_for(self, bench: Bench, serve: Serve) -> None:
         port = free_port()
