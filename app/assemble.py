@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -30,7 +31,7 @@ from app.health import (
 from app.history import HistoryReading
 from app.lengths import bin_label, bin_of
 from app.machine_history import QueueTrends, with_trend
-from app.preview_cut import latest_preview
+from app.preview_cut import latest_preview, shown_groups
 from app.retention import RetentionReading
 from app.settings import Settings
 from app.views import (
@@ -61,6 +62,8 @@ from control_room.history.recent import GroupRate
 from control_room.records import PreviewRecord
 
 LOSS_POINTS = 40  # of the loss curve in the live view
+_BYTES_OF_RATE = 95  # of JSON, beside a group's name
+_BYTES_OF_CELL = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,11 +302,15 @@ def _heatmap(
     groups: Mapping[tuple[str, int | None], GroupRate], edges: Sequence[int]
 ) -> PatternHeatmap:
     """The newest previews by pattern and bin of golden length; unknown lengths come last."""
-    rows = sorted({pattern for pattern, _ in groups})
+    sizes: Counter[str] = Counter()
+    for (pattern, _), rate in groups.items():
+        sizes[pattern] += rate.count
+    names = shown_groups(sizes, bytes_each=_BYTES_OF_CELL * (len(edges) + 1))
+    rows = sorted(set(names.values()))
     lows: list[int | None] = list(edges)
     binned: dict[tuple[str, int | None], list[GroupRate]] = {}
     for (pattern, length), rate in groups.items():
-        binned.setdefault((pattern, bin_of(edges, length)), []).append(rate)
+        binned.setdefault((names[pattern], bin_of(edges, length)), []).append(rate)
     if any(low is None for _, low in binned):
         lows.append(None)
     cells = [[binned.get((row, low), []) for low in lows] for row in rows]
@@ -335,10 +342,19 @@ def preview_view(record: PreviewRecord) -> Preview:
 
 
 def _rates(groups: Mapping[str, GroupRate]) -> dict[str, Rate]:
-    return {
-        name: Rate(em=group.em, count=group.count, em_rate=group.em, total=group.count)
-        for name, group in groups.items()
-    }
+    """By name; see :func:`~app.preview_cut.shown_groups`."""
+    names = shown_groups({name: group.count for name, group in groups.items()}, _BYTES_OF_RATE)
+    together: dict[str, list[GroupRate]] = {}
+    for name, group in groups.items():
+        together.setdefault(names[name], []).append(group)
+    return {name: _rate(own) for name, own in sorted(together.items())}
+
+
+def _rate(groups: Sequence[GroupRate]) -> Rate:
+    count = sum(group.count for group in groups)
+    right = sum((group.em or 0) * group.count for group in groups)
+    em = right / count if count else None
+    return Rate(em=em, count=count, em_rate=em, total=count)
 
 
 def _health(levels: Sequence[Level]) -> str | None:

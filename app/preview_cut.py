@@ -13,6 +13,9 @@ from app.views import LatestPreview, Preview
 TEXT_BYTES = 3_000  # of JSON, for each of the three texts
 OTHER_BYTES = 200  # for each other text
 MAX_CHECKS = 20
+GROUPS_BYTES = 2_500  # of JSON, for the groups of one kind
+NAME_BYTES = 120  # for the name of one
+OTHER_GROUPS = "(all others)"
 _TEXTS = ("prompt", "golden", "model_answer")
 
 
@@ -36,6 +39,22 @@ def latest_preview(whole: Preview) -> LatestPreview:
     return LatestPreview(
         **values, timestamp=whole.ts, cut=cut, whole=_address(whole) if cut else None
     )
+
+
+def shown_groups(sizes: Mapping[str, int], bytes_each: int) -> dict[str, str]:
+    """What each group is called where there is little room, by its name.
+
+    Long names are cut; the largest groups keep theirs (``sizes`` are their counts), and where
+    ``bytes_each`` beside the name leave no room, the others are one group together.
+    """
+    shown: dict[str, str] = {}
+    left = GROUPS_BYTES
+    for name in sorted(sizes, key=lambda name: (-sizes[name], name)):
+        cut = fitting(name, NAME_BYTES)
+        cut = cut if cut == name else f"{cut}…"
+        left -= 0 if cut in shown.values() else _bytes(cut) + bytes_each
+        shown[name] = cut if left >= 0 else OTHER_GROUPS
+    return shown
 
 
 def fitting(text: str, most_bytes: int) -> str:

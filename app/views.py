@@ -373,7 +373,11 @@ class RunnerStatus(_View):
 
 
 class PreviewStatus(_View):
-    """The newest preview and how the last ones went: "what has the model learned?"."""
+    """The newest preview and how the last ones went: "what has the model learned?".
+
+    Where groups have very many or very long names, the largest are told by theirs, which may be
+    cut, and the rest together as "(all others)".
+    """
 
     run_id: str
     latest_preview: LatestPreview | None = None

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.assemble import Samples, assemble
 from app.cards import preview as card
-from app.preview_cut import OTHER_BYTES, TEXT_BYTES, fitting, latest_preview
+from app.preview_cut import OTHER_BYTES, TEXT_BYTES, fitting, latest_preview, shown_groups
+from app.settings import load_settings
 from app.views import LatestPreview, Preview
+from collectors.previews import PreviewWatch
+from collectors.sampler import Sample
+from control_room import Recorder, RunDir
+from control_room.history.patterns import PatternRules
 
 TS = datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=UTC)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=80)
@@ -100,3 +108,40 @@ def test_answers_that_are_the_same_as_far_as_they_are_shown_are_not_called_the_s
     html = card.detail_html(latest)
     assert "The answers are the same" not in html
     assert "Only the beginnings are compared" in html or "too long" in html
+
+
+@pytest.mark.parametrize("length", [1, 12, 40, 3_000])
+@pytest.mark.parametrize("letter", ["x", "🤔", '"'])
+def test_the_whole_view_stays_within_20_kb_whatever_the_groups_are_called(
+    tmp_path: Path, length: int, letter: str
+) -> None:
+    run = RunDir(tmp_path / "run")
+    with Recorder(run) as recorder:
+        for step in range(120):
+            name = f"{step:03d}" + letter * length
+            recorder.log_preview(
+                step=step,
+                example_id=name,
+                prompt="p" * 20_000,
+                golden="🤔" * 20_000,
+                model_answer='"' * 20_000,
+                exact_match=step % 3 == 0,
+                pattern=name,
+                regime=name,
+                source_pool=name,
+                golden_tokens=step * 7,
+            )
+    reading = PreviewWatch(run, PatternRules()).read()
+    samples = Samples(previews=Sample(reading=reading, read_at=0.0))
+    settings = load_settings({"run_dir": str(run.path)})
+    view = assemble(samples, settings, now=0.0, version=1).preview
+    assert len(view.model_dump_json().encode()) < 20_000
+    for groups in (view.regime_stats, view.source_stats, view.domain_stats):
+        assert sum(rate.count for rate in groups.values()) == 100
+        assert sum((rate.em or 0) * rate.count for rate in groups.values()) == pytest.approx(33)
+    assert sum(map(sum, view.pattern_heatmap.counts)) == 100
+
+
+def test_twenty_patterns_are_all_told() -> None:
+    names = {f"pattern {number}": number + 1 for number in range(20)}
+    assert shown_groups(names, 95) == {name: name for name in names}
