@@ -16,6 +16,7 @@ from control_room.history.filters import PreviewFilter
 from control_room.history.index import HistoryIndex
 from control_room.history.patterns import PatternRules
 from control_room.importing import import_files
+from tests.support import SHARED
 
 
 def answer(step: int, **more: Any) -> str:
@@ -141,13 +142,10 @@ def test_the_app_has_a_history_of_a_run_that_has_nothing_else(run: RunDir) -> No
     history.close()
 
 
-SHARED = Path(__file__).resolve().parents[3].parent / "shared" / "data"
-
-
-@pytest.mark.skipif(not SHARED.is_dir(), reason="../shared is not here")
+@pytest.mark.skipif(not (SHARED / "data").is_dir(), reason="needs ../shared/data")
 def test_a_real_session_is_read_whole() -> None:
-    (file,) = (SHARED / "session" / "status" / "logs").glob("inference_*.log")
-    run = RunDir(SHARED / "session")
+    run = RunDir(SHARED / "data" / "session")
+    (file,) = run.inference_logs.glob("inference_*.log")
     with HistoryIndex(run) as index:
         assert len(steps(index)) == len(file.read_text().splitlines())
         assert index.cursor().execute("SELECT count(*) FROM rejects").fetchall() == [(0,)]
