@@ -9,11 +9,11 @@ from typing import Literal
 
 from collectors.evals import EvalWatch
 from collectors.previews import PreviewWatch
+from control_room.history.archive import PACKED
 from control_room.history.patterns import PatternRules
 from control_room.rundir import RunDir
 
 Kind = Literal["fixed set", "previews"]
-_PACKED = (".gz", ".parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class RunEms:
                 return RunEm(fixed.em, "fixed set", f"fixed set, step {fixed.step:,}")
             newest = previews.read().summary.em_last_100
         if newest.em is None:
-            packed = any(file.suffix in _PACKED for file in RunDir(path).logs("preview").glob("*"))
+            packed = any(file.suffix in PACKED for file in RunDir(path).logs("preview").glob("*"))
             return RunEm(None, "previews", "in packed days, see Compare") if packed else None
         return RunEm(newest.em, "previews", f"last {newest.count} previews")
 

@@ -121,6 +121,8 @@ def _compress(step: Step) -> Done:
     part = _part_of(step)
     if part is None:
         return Done(step)
+    if step.path in part.damaged:
+        return Done(step, problem=f"{step.path} was left as it is: it is damaged")
     _require_closed(step.path)
     if step.path in part.copies:
         # All of it stands in another file: what an interrupted pack, or unpacking by hand, left.
@@ -149,7 +151,7 @@ def _compress(step: Step) -> Done:
 def _part_of(step: Step) -> DayPart | None:
     """The part that the step's file is, or is a copy of."""
     for part in day_parts(step.run, step.kind):
-        if step.path in (part.path, *part.copies):
+        if step.path in (part.path, *part.copies, *part.damaged):
             return part
     return None
 

@@ -125,6 +125,8 @@ def test_a_day_beside_a_damaged_archive_is_left_as_it_is(run: RunDir) -> None:
         archive.write_bytes(damaged)
         (step,) = plan(run, TODAY)
         assert "is damaged" in (carry_out(step).problem or "")
+        for step in plan(run, TODAY, form="parquet"):
+            assert "is damaged" in (carry_out(step).problem or "")
         assert (file.read_bytes(), archive.read_bytes()) == (content, damaged)
         with HistoryIndex(run) as index:
             index.refresh()
