@@ -6,12 +6,15 @@ noticed and read again from its start.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
+from stat import S_ISREG
+from typing import BinaryIO
 
 MAX_LINE_BYTES = 16 * 2**20
 MAX_READ_BYTES = 8 * 2**20  # in one read(), so that a first look at a long history does not block
@@ -225,7 +228,7 @@ class LogTail:
     def _skip_to_last(self, paths: list[Path], wanted: int) -> None:
         for path in reversed(paths):
             try:
-                with path.open("rb") as file:
+                with _open_regular(path) as file:
                     start, lines = _start_of_last_lines(file.fileno(), wanted)
                     inode = os.fstat(file.fileno()).st_ino
                     fingerprint = os.pread(file.fileno(), min(_FINGERPRINT_BYTES, start), 0)
@@ -241,7 +244,7 @@ class LogTail:
             if state is not None and (status.st_ino, status.st_size) == (state.inode, state.offset):
                 state.problem = None
                 return
-            with path.open("rb") as file:
+            with _open_regular(path) as file:
                 status = os.fstat(file.fileno())
                 if state is not None and _is_another(file.fileno(), status, state):
                     found.restarted.append(path)
@@ -322,6 +325,15 @@ class LogTail:
             count = data.count(b"\n")
             found.blocks.append(Block(path, state.lines_before + 1, data, count))
             state.lines_before += count
+
+
+def _open_regular(path: Path) -> BinaryIO:
+    """The file at ``path``. Raises ``OSError`` for a pipe or device, which might never answer."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    return os.fdopen(descriptor, "rb")
 
 
 def _is_another(fd: int, status: os.stat_result, state: _File) -> bool:

@@ -108,6 +108,17 @@ def test_a_directory_named_like_a_log_is_named_and_hides_nothing(tail: LogTail, 
     assert "day_2026-01-02.jsonl" in problem
 
 
+@pytest.mark.parametrize("last_lines", [None, 10])
+def test_a_pipe_named_like_a_log_holds_nobody_up(log: Path, last_lines: int | None) -> None:
+    append(log, b"one\n")
+    os.mkfifo(log.with_name("day_2026-01-02.jsonl"))
+    tail = LogTail(log.parent, ("*.jsonl",), last_lines=last_lines)
+    batch = tail.read()
+    assert texts(batch) == [b"one"]
+    (problem,) = batch.problems
+    assert "day_2026-01-02.jsonl" in problem and "no regular file" in problem
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_file_without_permission_is_named_until_it_can_be_read(tail: LogTail, log: Path) -> None:
     append(log, b"one\n")
