@@ -8,6 +8,7 @@ import streamlit as st
 
 from app.current import RUN
 from app.lengths import bin_label
+from app.plain_text import plain
 from app.preview_filter import from_query, to_query
 from control_room.history import queries
 from control_room.history.filters import CHOICES, PreviewFilter
@@ -60,7 +61,7 @@ def filter_bar(
         chosen["example_id"] = bar.text("example_id", "Example", query, "Any")
     wanted, mistyped = from_query(chosen)
     for note in (*ignored, *(note.replace("in the address ", "") for note in mistyped)):
-        st.warning(note)
+        st.warning(plain(note))
     write_address({**to_query(wanted), **_kept("page")})
     return wanted
 

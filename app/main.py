@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from app.current import RUN, runs
+from app.plain_text import plain
 from app.waiting import history_errors_told
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,7 +57,7 @@ def choose_run() -> None:
         return
     asked, state = st.query_params.get(RUN), st.session_state
     if asked is not None and asked not in names:
-        st.warning(f"There is no run {asked} (any more).")
+        st.warning(plain(f"There is no run {asked} (any more)."))
     # The widget knows the choice, through all pages of a session; an address that somebody else
     # wrote than this function is a new choice.
     if asked in names and asked != state.get(_WRITTEN):

@@ -10,6 +10,7 @@ import streamlit as st
 from app.current import monitor
 from app.history import HistoryFailed, HistoryNotReady
 from app.monitor import Monitor
+from app.plain_text import plain
 from control_room.history.queries import Cursor
 
 
@@ -25,7 +26,7 @@ def wait_for_history(of: Sequence[Monitor] | None = None) -> None:
             missing.append(f"{name}{reason}")
     if not missing:
         st.rerun()
-    st.info("\n\n".join(missing))
+    st.info("\n\n".join(map(plain, missing)))
 
 
 def history_or_wait() -> Cursor | None:
@@ -45,4 +46,4 @@ def history_errors_told() -> Iterator[None]:
     except HistoryNotReady:
         wait_for_history()
     except HistoryFailed as reason:
-        st.error(str(reason), icon=":material/error:")
+        st.error(plain(str(reason)), icon=":material/error:")

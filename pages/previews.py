@@ -10,6 +10,7 @@ import streamlit as st
 from app.cards import kit, preview
 from app.current import monitor
 from app.filter_bar import filter_bar, write_address
+from app.plain_text import plain
 from app.preview_filter import describe, to_query
 from app.waiting import history_errors_told, history_or_wait
 from control_room.history import queries
@@ -26,7 +27,7 @@ def main() -> None:
     """Draw the page."""
     st.html('<div class="cr"><h3>Preview history</h3></div>')
     for text in monitor().views.preview.history_problems:
-        st.warning(text)
+        st.warning(plain(text))
     cursor = history_or_wait()
     if cursor is None:
         return
@@ -60,7 +61,8 @@ def current_page() -> int:
     asked = st.query_params.get("page", "1")
     if asked.isascii() and asked.isdigit() and int(asked[:9]) > 0:
         return int(asked[:9])
-    st.warning(f"page={asked[:40]} in the address is ignored: it is a whole number from 1.")
+    note = f"page={asked[:40]} in the address is ignored: it is a whole number from 1."
+    st.warning(plain(note))
     return 1
 
 

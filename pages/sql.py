@@ -11,6 +11,7 @@ import streamlit as st
 
 from app.cards import kit
 from app.current import monitor
+from app.plain_text import plain
 from app.waiting import history_or_wait
 from control_room.history.queries import Cursor
 from control_room.history.sql import SqlAnswer, SqlRefused, ask, schema_of
@@ -112,7 +113,7 @@ def answer(text: str) -> None:
     try:
         found = ask(cursor, text, timeout_s=settings.sql_timeout_s, max_rows=settings.sql_max_rows)
     except SqlRefused as reason:
-        st.error(str(reason))
+        st.error(plain(str(reason)))
         return
     count = f"{found.table.num_rows:,} rows in {1e3 * found.seconds:,.0f} ms"
     if found.cut:

@@ -9,6 +9,7 @@ from html import escape
 import streamlit as st
 
 from app.cards import kit
+from app.plain_text import plain
 from app.views import NoteStatus
 from control_room.notes import add_note
 from control_room.rundir import RunDir
@@ -54,6 +55,6 @@ def draw_form(run: RunDir, step: int | None) -> None:
     try:
         add_note(run, text, step=step)
     except OSError as error:
-        st.error(f"{run.logs('note')} cannot be written: {error.strerror or error}")
+        st.error(plain(f"{run.logs('note')} cannot be written: {error.strerror or error}"))
     else:
         st.toast("Noted.")

@@ -7,6 +7,7 @@ from html import escape
 import streamlit as st
 
 from app.cards import kit
+from app.plain_text import plain
 from app.views import RoundStatus, RunnerStatus
 from control_room.previews.request import request_round
 from control_room.rundir import RunDir
@@ -23,7 +24,7 @@ def draw(runner: RunnerStatus, run: RunDir, *, may_request: bool) -> None:
         try:
             request_round(run)
         except OSError as error:
-            st.error(f"{run.round_request_file} cannot be written: {error.strerror}")
+            st.error(plain(f"{run.round_request_file} cannot be written: {error.strerror}"))
         else:
             st.toast("Asked: the runner takes it up within seconds.")
 

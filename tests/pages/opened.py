@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from streamlit.testing.v1 import AppTest
 
 from tests.support import ROOT
@@ -20,3 +22,8 @@ def open_page(name: str, **query: str) -> AppTest:
 def html(page: AppTest) -> str:
     """All of the page's own HTML."""
     return " ".join(str(element.proto.body) for element in page.get("html"))
+
+
+def warnings(page: AppTest) -> list[str]:
+    """The texts of the page's warnings, as a person reads them."""
+    return [re.sub(r"\\([^a-zA-Z0-9\s])", r"\1", each.value) for each in page.warning]

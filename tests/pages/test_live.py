@@ -16,6 +16,7 @@ from app.monitor import Monitor
 from app.settings import load_settings
 from control_room import Recorder, RunDir
 from control_room.recorder_warning import RecorderWarning
+from tests.pages.opened import warnings
 from tests.support import ROOT, wait_until
 
 
@@ -286,8 +287,14 @@ class TestTheRunSelector:
 
     def test_a_run_there_is_not_is_named(self, two: Monitor) -> None:
         page = self.open("c")
-        assert "There is no run c" in page.warning[0].value
+        assert "There is no run c" in warnings(page)[0]
         assert page.selectbox(key="run-choice").value == "a"
+
+    def test_what_an_address_asks_for_is_no_markdown(self, two: Monitor) -> None:
+        """An image that it names would be fetched from elsewhere."""
+        page = self.open("![x](http://example.org/x.png)")
+        assert r"\!\[x\]\(" in page.warning[0].value
+        assert "There is no run ![x](http://example.org/x.png)" in warnings(page)[0]
 
     def test_one_run_needs_no_selector(self, watching: Monitor) -> None:
         assert not self.open().selectbox

@@ -8,7 +8,7 @@ from app.current import serving
 from app.monitor import Monitor
 from app.settings import load_settings
 from control_room import Recorder
-from tests.pages.opened import html, open_page
+from tests.pages.opened import html, open_page, warnings
 from tests.support import wait_until
 
 
@@ -28,7 +28,7 @@ def test_the_address_sets_the_filter_and_garbage_in_it_is_named(history: Monitor
     page = open_page("previews", regime="regime3", exact_match="true", page="banana")
     assert "13 of 130 previews, newest first: 1-13" in html(page)
     assert set(page.dataframe[0].value["Regime"]) == {"regime3"}
-    assert "page=banana in the address is ignored" in page.warning[0].value
+    assert "page=banana in the address is ignored" in warnings(page)[0]
 
 
 def test_choosing_a_filter_puts_it_into_the_address(history: Monitor) -> None:
@@ -73,7 +73,7 @@ def test_steps_lengths_and_times_narrow_the_table(history: Monitor) -> None:
 def test_a_filter_that_was_typed_wrong_is_named_and_left_out(history: Monitor) -> None:
     page = open_page("previews")
     page.text_input(key="previews-min_step").set_value("ten").run()
-    assert "min_step=ten is ignored" in page.warning[0].value
+    assert "min_step=ten is ignored" in warnings(page)[0]
     assert "130 previews" in html(page)
 
 
@@ -102,5 +102,5 @@ def test_a_history_that_cannot_be_kept_on_disk_says_so(tmp_path: Path) -> None:
     with serving(started):
         open_page("previews")
         wait_until(lambda: bool(started.views.preview.history_problems), 20, "the note")
-        assert "held in memory" in open_page("previews").warning[0].value
+        assert "held in memory" in warnings(open_page("previews"))[0]
     started.stop()
