@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0
 
 
 def wait_until(
@@ -25,7 +25,7 @@ def wait_until(
 ) -> None:
     """Return when ``condition`` holds; fail when it does not within ``timeout_s``.
 
-    Nor within a minute, where that is longer: a busy machine is no failure.
+    Nor within ``PATIENCE_S``, where that is longer: a busy machine is no failure.
     """
     timeout_s = max(timeout_s, PATIENCE_S)
     deadline = time.monotonic() + timeout_s

@@ -6,8 +6,6 @@ import os
 import subprocess
 import sys
 
-import pytest
-
 from tests.support import ROOT
 
 
@@ -27,7 +25,6 @@ def collected(hash_seed: int) -> list[str]:
     return [line for line in found.stdout.splitlines() if line.startswith("tests/")]
 
 
-@pytest.mark.timeout(600)
 def test_processes_that_start_at_other_times_and_hash_otherwise_find_the_same_tests() -> None:
     """xdist ends a run whose workers collect differently, at random on a busy machine."""
     first = collected(hash_seed=1)

@@ -36,7 +36,6 @@ def writing(run: RunDir, name: str, acknowledge: int) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # forking: no thread is at work
-@pytest.mark.timeout(1200)  # a busy machine takes its time over them
 def test_five_hundred_kills_lose_double_and_tear_nothing_that_was_acknowledged(
     tmp_path: Path,
 ) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
@@ -14,7 +13,6 @@ EXAMPLES = 150  # of each operation that has parameters, and as many that are wr
 LEAST_CASES = 2_000  # in all
 
 
-@pytest.mark.timeout(600)
 def test_every_answer_is_as_described(address: str) -> None:
     described = schemathesis.openapi.from_url(f"{address}/api/openapi.json")
     cases = 0

@@ -119,7 +119,6 @@ def a_story(killer: Killer) -> Iterator[Story]:
         yield Story(RunDir(Path(path) / "run"), killer)
 
 
-@pytest.mark.timeout(900)
 @settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(actions=ACTIONS)
 def test_every_line_put_down_is_read_exactly_once(
@@ -131,7 +130,6 @@ def test_every_line_put_down_is_read_exactly_once(
             assert steps_read(story.run) == sorted(story.put_down), action
 
 
-@pytest.mark.timeout(600)
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(actions=ACTIONS)
 def test_an_index_that_follows_has_every_line_once_and_so_has_a_new_one(
