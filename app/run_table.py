@@ -12,6 +12,7 @@ from typing import Any
 
 from app.run_em import RunEm
 from collectors.training.status_file import parse_status
+from control_room.encoding import load_json
 from control_room.rundir import RunDir
 
 _LOSSES = {"loss": "Loss", "val_loss": "Validation loss"}
@@ -40,10 +41,10 @@ def run_summary(name: str, path: Path, em: RunEm | None = None) -> RunSummary:
     """Never raises: a file that cannot be read is a problem of that run."""
     file = RunDir(path).status_file
     try:
-        told = json.loads(file.read_text(encoding="utf-8"))
+        told = load_json(file.read_bytes())
     except FileNotFoundError:
         return RunSummary(name, None, {}, None, {}, "no status file", em)
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         return RunSummary(name, None, {}, None, {}, f"{file} cannot be read: {error}", em)
     if not isinstance(told, dict):
         return RunSummary(name, None, {}, None, {}, f"{file} holds no object", em)

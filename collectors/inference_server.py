@@ -6,7 +6,6 @@ server with OpenAI's API, which tells its load as Prometheus metrics (``/metrics
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from collectors.jobs import JobQueue
 from collectors.native_parts import count, dicts, read_gpus, read_host, text, took_ms
 from collectors.prometheus_text import ServerMetrics, parse_metrics
 from collectors.server_reading import ServerApi, ServerReading, ServerState
+from control_room.encoding import load_json
 
 _MAX_BYTES = 16 * 2**20
 # That server sleeps for a second in its event loop to answer it, and answers nobody else meanwhile.
@@ -219,8 +219,8 @@ class ServerWatch:
 
     def _object(self, path: str) -> Mapping[str, Any]:
         try:
-            told = json.loads(self._get(path))
-        except (ValueError, RecursionError):
+            told = load_json(self._get(path))
+        except ValueError:
             told = None
         if not isinstance(told, dict):
             raise ServerError("unsupported", f"{self._url}{path} does not answer a JSON object")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from control_room.rundir import QUEUE_PRIORITIES, RunDir
+from control_room.shown import printable
 
 NEXT_FILES = 5
 # Asking 100 000 files for size and age takes a fifth of a second; listing them, a fifth of that.
@@ -113,11 +114,3 @@ def _sum_bytes(directories: Sequence[_Directory]) -> int | None:
     if all(directory.count is None for directory in directories) or None in sizes:
         return None
     return sum(size for size in sizes if size is not None)
-
-
-def printable(name: str) -> str:
-    r"""``name`` with what cannot be shown or sent (``\n``, stray bytes) as escape sequences."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
-        for letter in name
-    )

@@ -66,11 +66,14 @@ def to_utf8(text: str) -> bytes:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
-def load_line(line: bytes) -> Any:
-    """The JSON of a line, its texts such that UTF-8 can hold them. Raises ``ValueError``."""
+def load_json(text: bytes) -> Any:
+    """JSON that somebody else wrote, its texts and keys such that UTF-8 can hold them.
+
+    Raises ``ValueError``, for what is nested too deeply as well.
+    """
     try:
-        values = json.loads(line.decode().removeprefix("\ufeff"))
-        if b"\\ud" in line or b"\\uD" in line:  # half a surrogate pair may be among them
+        values = json.loads(text.decode().removeprefix("\ufeff"))
+        if b"\\ud" in text or b"\\uD" in text:  # half a surrogate pair may be among them
             values = json.loads(to_utf8(json.dumps(values, ensure_ascii=False)))
     except RecursionError:
         raise ValueError("nested too deeply") from None

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
-from control_room.encoding import load_line, parse_timestamp
+from control_room.encoding import load_json, parse_timestamp
 from control_room.records import PreviewRecord, after_torn_line
 from control_room.scoring import judged_elsewhere
 
@@ -35,10 +35,10 @@ def load_inference_line(line: bytes) -> Mapping[str, Any]:
     Raises ``ValueError`` for what is none.
     """
     try:
-        told = load_line(line)
+        told = load_json(line)
     except ValueError as error:
         try:
-            told = load_line(after_torn_line(line, _START))
+            told = load_json(after_torn_line(line, _START))
         except ValueError:
             raise ValueError(f"inference log: not a line of JSON: {error}") from None
     if not isinstance(told, dict):

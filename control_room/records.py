@@ -13,7 +13,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
-from control_room.encoding import encode_text, load_line, to_json, to_utf8
+from control_room.encoding import encode_text, load_json, to_json, to_utf8
 from control_room.fields import FieldRule, rules_of, unknown_field
 
 
@@ -240,10 +240,10 @@ def parse_line(record_class: type[AnyRecord], line: bytes) -> AnyRecord:
     Raises ``ValueError`` saying what is wrong with the line.
     """
     try:
-        values = load_line(line)
+        values = load_json(line)
     except ValueError as error:
         try:
-            values = load_line(after_torn_line(line))
+            values = load_json(after_torn_line(line))
         except ValueError:
             raise ValueError(f"{record_class.__name__}: not a line of JSON: {error}") from None
     if not isinstance(values, dict):

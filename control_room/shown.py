@@ -43,6 +43,14 @@ def shown(value: object) -> str:
     return text if len(text) <= _SHORT else text[: _SHORT - len(_CUT)] + _CUT
 
 
+def printable(name: str) -> str:
+    r"""``name`` with what cannot be shown or sent (``\n``, stray bytes) as escape sequences."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
+        for letter in name
+    )
+
+
 def as_text(value: object) -> str:
     """``str``; the class in its place where there is none."""
     try:

@@ -5,12 +5,13 @@ Nothing about the file is trusted: not that it is there, small, complete, JSON, 
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+
+from control_room.encoding import load_json
 
 MAX_BYTES = 8 * 2**20
 SETTLE_S = 1.0  # a file that does not parse may be in the middle of a write for this long
@@ -90,8 +91,8 @@ class JsonFile:
             self._problem = f"{self.path} is empty: the next complete write will be shown."
             return None
         try:
-            data = json.loads(content)
-        except (ValueError, RecursionError) as error:
+            data = load_json(content)
+        except ValueError as error:
             self._torn = True
             self._problem = (
                 f"{self.path} is not complete JSON ({error}): it may be half written. The writer "

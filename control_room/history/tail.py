@@ -16,6 +16,8 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import BinaryIO
 
+from control_room.shown import printable
+
 MAX_LINE_BYTES = 16 * 2**20
 MAX_READ_BYTES = 8 * 2**20  # in one read(), so that a first look at a long history does not block
 _FINGERPRINT_BYTES = 64
@@ -152,6 +154,7 @@ class LogTail:
             for name, at in (positions or {}).items()
         }
         self._listed: list[Path] = []
+        self._unnameable: tuple[str, ...] = ()
         self._listed_mtime_ns: int | None = None
         self._listed_at_ns = 0
 
@@ -171,7 +174,7 @@ class LogTail:
         found = _Found(budget=self._max_read_bytes)
         for path in paths:
             self._read_file(path, found)
-        problems = (state.problem for state in self._files.values())
+        problems = (*self._unnameable, *(state.problem for state in self._files.values()))
         return TailBatch(
             blocks=tuple(found.blocks),
             rejects=tuple(found.rejects),
@@ -218,8 +221,15 @@ class LogTail:
         fresh = self._listed_at_ns - mtime_ns < _MTIME_GRAIN_S * 1e9
         if mtime_ns != self._listed_mtime_ns or fresh:
             self._listed_at_ns = time.time_ns()
-            found = (path for glob in self._globs for path in self._directory.glob(glob))
-            self._listed = sorted(found)
+            found = sorted(path for glob in self._globs for path in self._directory.glob(glob))
+            # Neither a table nor a page can hold the name of the others.
+            self._listed = [path for path in found if path.name.isprintable()]
+            self._unnameable = tuple(
+                f"{self._directory}/{printable(path.name)} is not read: rename it, its name holds "
+                "what cannot be shown."
+                for path in found
+                if not path.name.isprintable()
+            )
             self._listed_mtime_ns = mtime_ns
         if self.hidden:
             return [path for path in self._listed if path.name not in self.hidden]

@@ -9,6 +9,8 @@ from typing import Any
 
 import httpx
 
+from control_room.encoding import load_json
+
 # A model that is not there: some servers say so with 400, and one calls it an error in a 200.
 # Its message begins with it: further on it may quote the prompt, in which anything can stand.
 _UNKNOWN_MODEL = re.compile(
@@ -83,8 +85,8 @@ def checked(answer: httpx.Response) -> Any:
     if status >= 400:
         raise Refused(f"HTTP {status}: {told}")
     try:
-        return json.loads(answer.content)
-    except (ValueError, RecursionError):
+        return load_json(answer.content)
+    except ValueError:
         kind = answer.headers.get("content-type", "no content type")
         raise Again(f"the answer is no JSON ({kind}): {told!r}") from None
 
@@ -92,8 +94,8 @@ def checked(answer: httpx.Response) -> Any:
 def _says_unknown_model(answer: httpx.Response) -> bool:
     """By the error's message or code, in the places where servers put them."""
     try:
-        told = json.loads(answer.content)
-    except (ValueError, RecursionError):
+        told = load_json(answer.content)
+    except ValueError:
         return _UNKNOWN_MODEL.match(answer.text) is not None
     said: list[object] = [told]
     if isinstance(told, dict):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from control_room.encoding import load_json
 from control_room.rundir import RunDir, retention_index_files
 
 _NUMBER = re.compile(r"\d+")
@@ -55,7 +55,7 @@ def _listed(indexes: Sequence[Path]) -> set[Checkpoint] | None:
     if index is None:
         return None
     try:
-        told = json.loads(index.read_text(encoding="utf-8"))
+        told = load_json(index.read_bytes())
         entries = told["checkpoints"]
         return {
             Checkpoint(entry["step"], str(entry.get("name") or Path(entry["path"]).name))

@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from control_room.encoding import load_json
+
 Message = Mapping[str, str]
 _MOST_PROBLEMS = 10
 
@@ -134,8 +136,8 @@ def parse_example(line: bytes, source: ExampleSource, number: int) -> Example:
     """
     where = f"{source.file}, line {number}"
     try:
-        told = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        told = load_json(line)
+    except ValueError as error:
         raise BadExample(f"{where}: no JSON: {error}") from None
     if not isinstance(told, dict):
         raise BadExample(f"{where}: expected an object")

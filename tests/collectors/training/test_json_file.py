@@ -150,3 +150,8 @@ def test_the_newest_object_wins_over_an_old_problem(path: Path) -> None:
     look = file.look(NOW)
     assert look.data == {"loss": 0.5}
     assert look.problem is None
+
+
+def test_half_a_surrogate_pair_goes_no_further_also_as_a_key(path: Path) -> None:
+    write(path, '{"\\ud800": {"a\\udfff": "\\ud83e\\udd14 \\ud800"}}')
+    assert JsonFile(path).look(NOW).data == {"\ufffd": {"a\ufffd": "🤔 \ufffd"}}

@@ -119,6 +119,17 @@ def test_a_pipe_named_like_a_log_holds_nobody_up(log: Path, last_lines: int | No
     assert "day_2026-01-02.jsonl" in problem and "no regular file" in problem
 
 
+def test_a_file_whose_name_no_table_can_hold_is_named_and_hides_nothing(log: Path) -> None:
+    append(log, b"1\n")
+    odd = os.fsdecode(os.fsencode(log.parent) + b"/a\xff.jsonl")
+    append(Path(odd), b"2\n")
+    batch = LogTail(log.parent, ("*.jsonl",)).read()
+    assert [block.file for block in batch.blocks] == [log]
+    assert batch.problems == (
+        f"{log.parent}/a\\udcff.jsonl is not read: rename it, its name holds what cannot be shown.",
+    )
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_file_without_permission_is_named_until_it_can_be_read(tail: LogTail, log: Path) -> None:
     append(log, b"one\n")

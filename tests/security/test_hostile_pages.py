@@ -1,0 +1,71 @@
+"""Over a hostile run, and with a hostile address: no page shows a traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from app.current import serving
+from app.history import HistoryNotReady
+from app.monitor import Monitor
+from app.settings import load_settings
+from tests.pages.opened import html
+from tests.security.hostile_run import TEXTS, record_hostile_run
+from tests.support import ROOT, wait_until
+
+PAGES = sorted(page.stem for page in (ROOT / "pages").glob("*.py"))
+# What the pages take from their addresses, between them.
+QUERY = (
+    *("run", "page", "regime", "source_pool", "exact_match", "failure_mode", "dataset_id", "q"),
+    *("pattern", "checkpoint_id", "example_id", "min_length", "since", "until", "min_step"),
+    *("of", "curve", "by", "left", "right", "a", "b", "sql", "preview", "embed"),
+)
+# An address holds UTF-8: half a surrogate pair cannot come in one.
+ADDRESSED = [text for text in TEXTS if text and "\ud800" not in text]
+
+_EACH = 5
+
+
+@pytest.fixture(scope="module")
+def watching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitor]:
+    path = tmp_path_factory.mktemp("hostile") / "run"
+    record_hostile_run(path)
+    started = Monitor(load_settings({"run_dir": str(path)}))
+    started.start()
+
+    def read() -> bool:
+        try:
+            started.history.cursor()
+        except HistoryNotReady:
+            return False
+        return started.views.live.status is not None
+
+    with serving(started):
+        wait_until(read, 60, "the hostile run")
+        yield started
+    started.stop()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_hostile_run_is_shown(watching: Monitor, name: str) -> None:
+    page = opened(name)
+    assert "<script>document" not in html(page)
+    assert "onerror=alert(1)>" not in html(page)
+
+
+@pytest.mark.parametrize("place", range(len(PAGES)), ids=PAGES)
+def test_a_hostile_address_is_answered(watching: Monitor, place: int) -> None:
+    """Each page with a few of the texts in all parameters, all texts between them."""
+    for text in ADDRESSED[place % _EACH :: _EACH]:
+        opened(PAGES[place], dict.fromkeys(QUERY, text))
+
+
+def opened(name: str, query: dict[str, str] | None = None) -> AppTest:
+    page = AppTest.from_file(ROOT / "pages" / f"{name}.py", default_timeout=120)
+    for key, value in (query or {}).items():
+        page.query_params[key] = value
+    page.run()
+    assert not page.exception, (name, [each.message for each in page.exception])
+    return page
