@@ -27,12 +27,19 @@ def test_defaults_are_the_specifications(tmp_path: Path) -> None:
 def test_each_layer_overrides_the_one_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = tmp_path / "run"
-    write(tmp_path, 'run_dir = "run"\nport = 1001\nlog_level = "debug"\n[intervals]\ngpu_s = 9\n')
-    write(run, "port = 1002\n[intervals]\nhost_s = 8\n")
+    run, home = tmp_path / "run", tmp_path / "home"
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home))
+    write(run, "[thresholds]\nram_warning_pct = 50\ndisk_warning_pct = 51\n")
+    write(
+        home / "control-room",
+        "port = 1001\nlog_level = 'debug'\n[thresholds]\ndisk_warning_pct = 52\n",
+    )
+    write(tmp_path, 'run_dir = "run"\nport = 1002\n[intervals]\ngpu_s = 9\nhost_s = 8\n')
     settings = load_settings(working_dir=tmp_path)
     assert (settings.run_dir, settings.port, settings.log_level) == (run.resolve(), 1002, "debug")
     assert (settings.intervals.gpu_s, settings.intervals.host_s) == (9, 8)
+    assert settings.thresholds.ram_warning_pct == 50, "the run's own"
+    assert settings.thresholds.disk_warning_pct == 52, "the user's word is above the run's"
 
     monkeypatch.setenv("CONTROL_ROOM_PORT", "1003")
     monkeypatch.setenv("CONTROL_ROOM_INTERVALS__GPU_S", "7")
@@ -45,10 +52,11 @@ def test_each_layer_overrides_the_one_before(
 def test_the_environment_chooses_the_run_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write(tmp_path / "elsewhere", "port = 4321\n")
+    write(tmp_path / "elsewhere", "[heatmap]\nfew_samples = 3\n")
     monkeypatch.setenv("CONTROL_ROOM_RUN_DIR", str(tmp_path / "elsewhere"))
     settings = load_settings(working_dir=tmp_path)
-    assert (settings.run_dir, settings.port) == ((tmp_path / "elsewhere").resolve(), 4321)
+    assert settings.run_dir == (tmp_path / "elsewhere").resolve()
+    assert settings.heatmap.few_samples == 3
 
 
 @pytest.mark.parametrize(
@@ -81,7 +89,7 @@ def test_a_wrong_setting_is_named_with_its_value_and_what_is_allowed(
 def test_the_error_says_where_the_wrong_value_came_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write(tmp_path, 'port = "no"\n')
+    write(tmp_path, 'run_dir = "run"\nport = "no"\n')
     with pytest.raises(SettingsError, match=r"port = 'no' \(from .*control_room\.toml\)"):
         load_settings(working_dir=tmp_path)
     monkeypatch.setenv("CONTROL_ROOM_PORT", "nope")
@@ -118,6 +126,7 @@ def test_machines_stand_in_the_file_one_table_each(tmp_path: Path) -> None:
     write(
         tmp_path,
         """
+        run_dir = "run"
         [[machines]]
         name = "trainer"
         role = "training"
