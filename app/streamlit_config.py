@@ -21,3 +21,6 @@ def forget_working_dir(home: Path) -> None:
             if option.where_defined == config._DEFINED_BY_FLAG
         }
         config.get_config_options(force_reparse=True, options_from_flags=flags)
+        # Where secrets are looked for is worked out anew, from where one stands, unless it is told.
+        flags.setdefault("secrets.files", config.get_option("secrets.files"))
+        config.get_config_options(force_reparse=True, options_from_flags=flags)

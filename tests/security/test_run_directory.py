@@ -32,13 +32,14 @@ from control_room.previews.checkpoints import find_checkpoints
 from control_room.previews.config import load_config_for
 from control_room.recorder import Recorder
 from control_room.rundir import RunDir
-from tests.control_room.previews.model_server import ModelServer
+from tests.control_room.previews.model_server import ModelServer, completion
 from tests.support import PATIENCE_S, ROOT, free_port, process, serving_app, wait_until
 
 SECRET = "canary-9f2c"
 PUT_IT = "put it into your own control_room.toml"
 NAME = "control_room.toml"
 PREVIEWS = "previews.toml"
+ONE_ROUND = "[checkpoints]\nsettle_s = 0\n[eval]\nevery = 0\n"  # of one new checkpoint
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +56,8 @@ def run(tmp_path: Path) -> RunDir:
     """A run with something to see."""
     with Recorder(tmp_path / "run") as recorder:
         recorder.update_status(current_step=1, total_steps=2, loss=1.0)
-        recorder.log_preview(step=1, prompt="a" * 40 + "!", golden="x", model_answer="x")
+        prompt, more = "a" * 40 + "!", {"golden_tokens": 3, "exact_match": True}
+        recorder.log_preview(step=1, prompt=prompt, golden="x", model_answer="x", **more)
     return RunDir(tmp_path / "run")
 
 
@@ -224,7 +226,31 @@ def test_whoever_serves_the_app_and_stands_in_the_run_gets_nothing_of_it(
         assert "trap" not in [machine["name"] for machine in told["machines"]]
         assert f"0100007F:{port:04X}" in _listens(started.pid)
         assert f"00000000:{port:04X}" not in _listens(started.pid)
+        if server[0] == "app":
+            assert Path(f"/proc/{started.pid}/cwd").readlink() == ROOT
     assert not canary.exists()
+
+
+def test_streamlit_takes_neither_options_nor_an_environment_from_where_one_stands(
+    run: RunDir, tmp_path: Path
+) -> None:
+    (run.path / ".streamlit").mkdir()
+    (run.path / ".streamlit" / "secrets.toml").write_text(f'CANARY = "{SECRET}"\n')
+    (run.path / ".streamlit" / "config.toml").write_text(
+        "[server]\nenableXsrfProtection = false\nmaxUploadSize = 77\n"
+    )
+    script = run.path / "look.py"
+    script.write_text(
+        "import json, os, app.server, streamlit.config as config\n"
+        "from streamlit.web.server.server_util import get_cookie_secret\n"
+        "app.server.app\n"
+        "get_cookie_secret()  # as the server does when it is built\n"
+        "names = ['server.enableXsrfProtection', 'server.maxUploadSize']\n"
+        "names += ['server.fileWatcherType']\n"
+        "print(json.dumps([*map(config.get_option, names), os.environ.get('CANARY')]))\n"
+    )
+    told = command("look", cwd=run.path)
+    assert json.loads(told.stdout) == [True, 200, "none", None], told.stderr
 
 
 def _listens(pid: int) -> list[str]:
@@ -271,7 +297,7 @@ class TestNoFileIsSent:
             "".join(f'[[examples]]\nfile = "{file}"\n' for file in files)
         )
         with listening() as (url, asked):
-            own.write_text(f'[server]\nurl = "{url}"\nattempts = 1\n[checkpoints]\nsettle_s = 0\n')
+            own.write_text(f'[server]\nurl = "{url}"\nattempts = 1\n{ONE_ROUND}')
             told = previews(run, "--config", str(own))
             assert asked, told.stderr
         prompts = [json.loads(line)["prompt"] for line in _lines(run, "preview")]
@@ -340,8 +366,7 @@ def asking(directory: Path, url: str, *, key: Path | None = None, scorer: str = 
     if key is not None:
         key.write_text(SECRET)
         text += f'api_key_file = "{key}"\n'
-    text += '[[examples]]\nfile = "set.jsonl"\n[checkpoints]\nsettle_s = 0\n'
-    return text + scorer
+    return f'{text}[[examples]]\nfile = "set.jsonl"\n{ONE_ROUND}{scorer}'
 
 
 def previews(run: RunDir, *arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -368,7 +393,9 @@ class TestNothingOfItIsCalled:
         with answering("x") as url:
             (run.path / PREVIEWS).write_text(asking(run.path, url, scorer=entry))
             (run.path / "set.jsonl").write_text(json.dumps({"prompt": "1?", "golden": golden}))
-            own.write_text(f'[server]\nurl = "{url}"\n[checkpoints]\nsettle_s = 0\n')
+            own.write_text(
+                f'[server]\nurl = "{url}"\n[checkpoints]\nsettle_s = 0\n[eval]\nevery = 0\n'
+            )
             told = previews(run, "--config", str(own), cwd=run.path)
         assert not canary.exists()
         assert "numeric" in told.stderr, "which can be named there"
@@ -395,7 +422,7 @@ class TestNothingOfItIsCalled:
         queue.storage.enqueue(b'["a", {"not": "a round"}]', 9)
         queue.storage.close()
         with answering("x") as url:
-            own.write_text(asking(run.path, url))
+            own.write_text(asking(tmp_path, url))
             told = previews(run, "--config", str(own))
         assert not canary.exists(), told.stderr
         assert (told.returncode, len(_lines(run, "preview"))) == (0, 2), "and the round is done"
@@ -418,7 +445,7 @@ class TestNothingOfItIsCalled:
             with closing(sqlite3.connect(file)) as database:
                 database.executescript(statement)
         with answering("x") as url:
-            own.write_text(asking(run.path, url))
+            own.write_text(asking(tmp_path, url))
             assert previews(run, "--config", str(own)).returncode == 0
         assert len(_lines(run, "preview")) == 2
 
@@ -448,7 +475,7 @@ def _queue_file(run: RunDir) -> Path:
 @contextmanager
 def answering(text: str) -> Iterator[str]:
     """A model server that says this to everything."""
-    with ModelServer(answer=lambda body: text) as server:
+    with ModelServer(answer=lambda body: completion(text, model=body["model"])) as server:
         yield server.url
 
 
