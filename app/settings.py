@@ -356,7 +356,7 @@ def load_settings(
     if run_dir.exists() and not run_dir.is_dir():
         raise SettingsError(f"run_dir = {str(run_dir)!r}: is a file; name the run's directory")
     run_file = run_dir / FILE_NAME
-    of_run, left_out = run_settings(Settings, run_file, strangers)
+    of_run, left_out = run_settings(Settings, run_file, strangers, own)
     told = merged(*reversed(list(sources(own).values())))
     try:
         settings, wrong = with_run(lambda layers: Settings(**layers), _bounded(of_run), told)

@@ -6,13 +6,14 @@ documentation and what is said of the others follow from that.
 
 from __future__ import annotations
 
+import os
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from control_room.settings_files import UnreadableSettings, read_of_run
+from control_room.settings_files import SettingsFile, UnreadableSettings, read_of_run
 
 T = TypeVar("T")
 Model = Any  # a class of pydantic's, which only those need who have settings
@@ -105,8 +106,9 @@ def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
     for layer in layers:
         for key, value in layer.items():
             before = found.get(key)
-            both = isinstance(before, Mapping) and isinstance(value, Mapping)
-            found[key] = merged(before, value) if both else value
+            if isinstance(before, Mapping) and isinstance(value, Mapping):
+                value = merged(before, value)
+            found[key] = value
     return found
 
 
@@ -138,15 +140,19 @@ def absolute(path: str | Path, base: Path) -> str:
 
 
 def run_settings(
-    model: Model, file: Path, strangers: Sequence[Path] = ()
+    model: Model, file: Path, strangers: Sequence[Path], own: Iterable[SettingsFile]
 ) -> tuple[Mapping[str, Any], tuple[str, ...]]:
     """What the run's own ``file`` sets, and for a person what is not taken of it, and why.
 
-    Nothing is taken of ``strangers``, which lie in this run or another.
+    Nothing is taken of ``strangers``, which lie in this run or another. A file that is the user's
+    own all the same is no matter of the run's.
     """
+    of_user = {os.path.realpath(each.path) for each in own}
     taken: Mapping[str, Any] = {}
     told: tuple[str, ...] = ()
     for path in dict.fromkeys([file, *strangers]):
+        if os.path.realpath(path) in of_user:
+            continue
         try:
             found = from_run(model, read_of_run(path).table)
         except UnreadableSettings as error:

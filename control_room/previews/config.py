@@ -14,18 +14,18 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from control_room.previews.checkpoints import Checkpoint
+from control_room.previews.of_run import bounded
 from control_room.rundir import RunDir
-from control_room.scorers import BOUNDED, Scorer, built_in, scorer_of
+from control_room.scorers import Scorer, scorer_of
 from control_room.setting_layers import (
     RUN_MAY_SET,
     anchored,
     merged,
     run_settings,
-    shown,
     told_wrong,
     with_run,
 )
-from control_room.settings_files import SettingsFile, UnreadableSettings, open_in_run, own_files
+from control_room.settings_files import SettingsFile, UnreadableSettings, own_files
 
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -234,12 +234,12 @@ def load_config_for(
     working_dir = Path.cwd() if working_dir is None else working_dir
     of_run = run.previews_file
     own, strangers = _own(of_run.name, file, working_dir, run.path)
-    allowed, left_out = run_settings(Config, of_run, strangers)
-    bounded, refused = _bounded(run, allowed)
+    allowed, left_out = run_settings(Config, of_run, strangers, own)
+    taken, refused = bounded(run, allowed)
     left_out += told_wrong(of_run, refused)
     base = (own[0].path.parent if own else working_dir).resolve()
     try:
-        config, wrong = _build(own, bounded, base)
+        config, wrong = _build(own, taken, base)
     except ConfigError as error:
         raise ConfigError("\n".join([str(error), *left_out])) from None
     return config, (*left_out, *told_wrong(of_run, wrong))
@@ -277,51 +277,6 @@ _EXAMPLE = (
     '  [server]\n  url = "http://127.0.0.1:8000"\n'
     '  [[examples]]\n  file = "examples.jsonl"'
 )
-
-
-def _bounded(
-    run: RunDir, allowed: Mapping[str, Any]
-) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-    """The run's settings without files that lie elsewhere and scorers that run something."""
-    found, left_out = dict(allowed), []
-    for name, check in (("examples", _example_file_of), ("scoring", _scoring_of)):
-        entries = allowed.get(name)
-        if not isinstance(entries, list):
-            continue
-        kept = []
-        for number, entry in enumerate(entries):
-            try:
-                kept.append(check(run, entry) if isinstance(entry, dict) else entry)
-            except (OSError, ValueError) as error:
-                left_out.append((f"{name}.{number}", str(error)))
-        found[name] = kept
-        if not kept:
-            del found[name]
-    return found, left_out
-
-
-def _example_file_of(run: RunDir, entry: dict[str, Any]) -> dict[str, Any]:
-    told = entry.get("file")
-    if not isinstance(told, str):
-        return entry
-    file = run.path / told
-    try:
-        open_in_run(file, run.path).close()
-    except FileNotFoundError:
-        pass  # perhaps it comes; each opening looks again
-    except OSError as error:
-        raise OSError(f"{shown(told)}: {error.strerror or error}") from None
-    return {**entry, "file": str(file), "inside": True}
-
-
-def _scoring_of(run: RunDir, entry: dict[str, Any]) -> dict[str, Any]:
-    name = entry.get("scorer")
-    if isinstance(name, str) and built_in(name) not in BOUNDED.values():
-        raise ValueError(
-            f"scorer = {shown(name)!r}: a run directory names one of {', '.join(BOUNDED)}; put "
-            "any other into your own previews.toml"
-        )
-    return entry
 
 
 def _name(item: Any) -> str:
