@@ -107,8 +107,9 @@ def merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in layer.items():
             before = found.get(key)
             if isinstance(before, Mapping) and isinstance(value, Mapping):
-                value = merged(before, value)
-            found[key] = value
+                found[key] = merged(before, value)
+            else:
+                found[key] = value
     return found
 
 
