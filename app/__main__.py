@@ -54,8 +54,8 @@ def _check(settings: Settings) -> int:
     for finding in check(settings, time.time()):
         print(finding, flush=True)
         worst |= finding.verdict == "wrong"
-    signs = {"ok": "works", "note": "nothing there, or not taken", "wrong": "to be mended"}
-    print("\n" + "   ".join(f"{SIGNS[verdict]} {said}" for verdict, said in signs.items()))
+    nothing = f"{SIGNS['note']} nothing there, or not taken"
+    print(f"\n{SIGNS['ok']} works   {nothing}   {SIGNS['wrong']} to be mended")
     return worst
 
 

@@ -345,7 +345,7 @@ def load_settings(
 
     def run_dir_of(own: Sequence[SettingsFile]) -> Path | None:
         told = merged(*reversed(list(sources(own).values()))).get("run_dir")
-        return None if told is None else Path(os.path.realpath(told))
+        return None if told is None else Path(os.path.realpath(str(told)))
 
     named = config or os.environ.get(CONFIG_VARIABLE)
     try:

@@ -22,12 +22,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from huey import SqliteHuey
 
 from app.monitor import Monitor
 from app.runs import Runs
 from app.settings import load_settings
+from control_room.history.index import HistoryIndex
 from control_room.previews.checkpoints import find_checkpoints
 from control_room.previews.config import load_config_for
 from control_room.recorder import Recorder
@@ -448,6 +450,32 @@ class TestNothingOfItIsCalled:
             own.write_text(asking(tmp_path, url))
             assert previews(run, "--config", str(own)).returncode == 0
         assert len(_lines(run, "preview")) == 2
+
+    @pytest.mark.parametrize(
+        "trap",
+        [
+            "ALTER TABLE previews RENAME TO kept; CREATE VIEW previews AS "
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) "
+            "SELECT kept.* FROM kept, n",
+            "CREATE MACRO lower(x) AS repeat(x, 1000000000)",
+            "CREATE TYPE trap AS ENUM ('a')",
+            "CREATE VIEW trap AS SELECT 1; CREATE MACRO duckdb_views() AS TABLE SELECT 1 LIMIT 0; "
+            "CREATE MACRO duckdb_functions() AS TABLE SELECT 1 LIMIT 0",
+        ],
+        ids=["view", "macro", "type", "hidden"],
+    )
+    def test_by_what_the_kept_history_is_made_of(self, run: RunDir, trap: str) -> None:
+        file = run.cache / "history.duckdb"
+        HistoryIndex(run, database=file).close()
+        with closing(duckdb.connect(str(file))) as database:
+            database.execute(trap)
+        file.with_name(f"{file.name}.seal").unlink()
+        with HistoryIndex(run, database=file) as index:
+            assert index.damage is not None and "does not put there" in index.damage
+            index.refresh()
+            assert index.cursor().execute("SELECT count(*) FROM previews").fetchone() == (1,)
+        with HistoryIndex(run, database=file) as index:
+            assert index.damage is None, "and then it is its own again"
 
     def test_as_a_checkpoint_elsewhere(self, run: RunDir, tmp_path: Path) -> None:
         run.checkpoints.mkdir()
