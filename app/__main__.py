@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import os
 import socket
 import sys
 import time
 import tomllib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from app.settings import (
+    CONFIG_VARIABLE,
     ENV_PREFIX,
     FILE_NAME,
     Settings,
     SettingsError,
     load_settings,
-    setting_defaults,
+    settings_of_runs,
 )
 
 
@@ -24,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Parse flags, check the settings, serve until stopped. Returns the exit status."""
     arguments = _parser().parse_args(argv)
     try:
-        settings = load_settings(_flags(arguments))
+        settings = load_settings(_flags(arguments), config=arguments.config)
         if arguments.command == "check":
             return _check(settings)
         _check_address(settings)
@@ -32,8 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"control room: {error}", file=sys.stderr)
         return 2
     # Imported only now: a wrong setting is answered at once, not after the server is loaded.
-    from app.server import create_app, server_config
+    from app.server import ROOT, create_app, server_config
 
+    # Streamlit takes settings and environment from where one stands, which may be a run.
+    os.chdir(ROOT)
     missing = "" if settings.run_dir.exists() else " (which does not exist yet)"
     print(f"Control Room watches {settings.run_dir}{missing}", flush=True)
     print(f"Open http://{settings.host}:{settings.port}  (Ctrl-C stops it)", flush=True)
@@ -49,21 +54,26 @@ def _check(settings: Settings) -> int:
     for finding in check(settings, time.time()):
         print(finding, flush=True)
         worst |= finding.verdict == "wrong"
-    print(f"\n{SIGNS['ok']} works   {SIGNS['note']} nothing there   {SIGNS['wrong']} to be mended")
+    nothing = f"{SIGNS['note']} nothing there, or not taken"
+    print(f"\n{SIGNS['ok']} works   {nothing}   {SIGNS['wrong']} to be mended")
     return worst
 
 
 def _parser() -> argparse.ArgumentParser:
-    names = "\n".join(f"  {name} = {value}" for name, value in setting_defaults())
+    names = "\n".join(
+        f"{'*' if of_run else ' '} {name} = {value}" for name, value, of_run in settings_of_runs()
+    )
     parser = argparse.ArgumentParser(
         prog="python -m app",
         description="Watch a fine-tuning run in the browser.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=(
-            f"Every setting may also stand in {FILE_NAME} (in the run directory or the working\n"
-            f"directory) or in the environment ({ENV_PREFIX}PORT,\n"
+            f"Every setting may also stand in your own {FILE_NAME} (that of --config or\n"
+            f"{CONFIG_VARIABLE}, else that of the working directory over that of\n"
+            f"~/.config/control-room) or in the environment ({ENV_PREFIX}PORT,\n"
             f"{ENV_PREFIX}INTERVALS__GPU_S, ...).\n"
-            "Flags win over the environment, and the environment over the file.\n\n"
+            "Flags win over the environment, and the environment over the file. What lies in\n"
+            "the run directory is below them all, and sets only what is marked with *.\n\n"
             f"settings and their defaults:\n{names}"
         ),
     )
@@ -76,6 +86,13 @@ def _parser() -> argparse.ArgumentParser:
         "works and what to mend",
     )
     parser.add_argument("--run-dir", metavar="DIR", help="the run directory to watch")
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        type=Path,
+        help=f"your own settings, in place of {FILE_NAME} where you stand and in "
+        "~/.config/control-room; also one that lies in the run directory",
+    )
     parser.add_argument("--host", metavar="ADDRESS", help="the address to serve on")
     parser.add_argument("--port", metavar="PORT", help="the port to serve on")
     parser.add_argument("--log-level", metavar="LEVEL", help="debug, info, warning or error")

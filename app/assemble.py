@@ -269,6 +269,7 @@ def _system(
             *((reading.problem,) if reading and reading.problem else ()),
             *(samples.retention.reading.problems if samples.retention.reading else ()),
         ),
+        settings_problems=settings.left_out,
         timestamp=_utc(now),
     )
 

@@ -46,10 +46,11 @@ def check(settings: Settings, now: float) -> Iterator[Finding]:
 
 def _run(settings: Settings, now: float) -> list[Finding]:
     run = RunDir(settings.run_dir)
+    left_out = [Finding("run's settings", "note", each) for each in settings.left_out]
     if not run.path.is_dir():
         text = f"{run.path} does not exist yet; a Recorder, or you, will make it"
-        return [Finding("run directory", "note", text)]
-    found = [_writable(run)]
+        return [Finding("run directory", "note", text), *left_out]
+    found = [_writable(run), *left_out]
     found += _training(run, now)
     found += [_log(run, kind) for kind in LOG_KINDS if kind != "refused"]
     refused = _log(run, "refused")

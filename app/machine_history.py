@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.views import GpuStatus, JobQueueStatus, MachineStatus, SystemStatus
+from control_room.sqlite_schema import has_only
 
 log = logging.getLogger(__name__)
 
@@ -265,6 +266,8 @@ def _open(file: Path) -> sqlite3.Connection:
     """The database in ``file``; one of another version or a damaged one is begun anew."""
     file.parent.mkdir(parents=True, exist_ok=True)
     for attempt in range(2):
+        if not has_only(file, [_TABLES]):
+            file.unlink(missing_ok=True)
         database = sqlite3.connect(file, timeout=1.0, check_same_thread=False)
         try:
             version = database.execute("PRAGMA user_version").fetchone()[0]

@@ -1,8 +1,8 @@
 """The server: one process and port for pages and API, with the Monitor started and stopped by it.
 
 ``create_app`` makes it from settings; ``uvicorn app.server:app`` and ``python -m streamlit run
-app/server.py`` find one made from environment and settings file. Outside the repository's root they
-need it in ``PYTHONPATH``.
+app/server.py`` find one made from environment and settings files (``CONTROL_ROOM_CONFIG`` names
+one). Outside the repository's root they need it in ``PYTHONPATH``.
 """
 
 from __future__ import annotations
@@ -24,12 +24,15 @@ from app.monitor import Monitor
 from app.nodelay import answer_at_once
 from app.settings import Settings, load_settings
 from app.sources import hush_libraries
+from app.streamlit_config import forget_working_dir
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "app" / "main.py"
 
 # Streamlit's collection after every run is off (.streamlit/config.toml); this replaces it.
 COLLECT_EVERY_S = 60.0
+
+log = logging.getLogger(__name__)
 
 
 def create_app(settings: Settings) -> st.App:
@@ -38,6 +41,8 @@ def create_app(settings: Settings) -> st.App:
         level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
     )
     hush_libraries()
+    for left_out in settings.left_out:
+        log.warning(left_out)
     monitor = Monitor(settings)
 
     @asynccontextmanager
@@ -83,6 +88,8 @@ def __getattr__(name: str) -> st.App:
     """``app``, made when a server asks for it: importing this module starts nothing."""
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    app = create_app(load_settings())
+    settings = load_settings()
+    forget_working_dir(ROOT)
+    app = create_app(settings)
     globals()["app"] = app
     return app

@@ -1,6 +1,8 @@
 """Every setting in one typed object: defaults, then ``control_room.toml``, environment, flags.
 
-Where the file is looked for: the run directory, then the working directory.
+The user's own file is the one that is named, else that of the working directory over that of the
+user's configuration directory. The run directory's own stands below them all, and sets only what is
+marked as ``RUN_MAY_SET``: what changes nothing but what is shown.
 """
 
 from __future__ import annotations
@@ -8,12 +10,18 @@ from __future__ import annotations
 import difflib
 import os
 import socket
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -24,13 +32,26 @@ from pydantic_settings import (
 from collectors.ssh_reading import SshTarget
 from control_room.history.patterns import PatternRule
 from control_room.retention import COMPRESS_AFTER_DAYS, DELETE_AFTER_DAYS
+from control_room.setting_layers import (
+    RUN_MAY_SET,
+    absolute,
+    anchored,
+    merged,
+    run_may_set,
+    run_settings,
+    told_wrong,
+    with_run,
+)
+from control_room.settings_files import SettingsFile, UnreadableSettings, own_files
 
 ENV_PREFIX = "CONTROL_ROOM_"
 FILE_NAME = "control_room.toml"
+CONFIG_VARIABLE = ENV_PREFIX + "CONFIG"  # as the flag --config: which file, no setting
 
 Percent = Annotated[float, Field(ge=0, le=100)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
+Patience = Annotated[float, Field(gt=0, le=366 * 24 * 3600)]  # seconds
 ZoneSeconds = Annotated[float, Field(ge=0.5, le=3600)]  # below, a page would never come to rest
 
 
@@ -39,7 +60,7 @@ class SettingsError(ValueError):
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Intervals(_Section):
@@ -67,11 +88,11 @@ class Liveness(_Section):
     at least ``min_s``; a phase that is known to take long may be silent for its own time.
     """
 
-    slowest_interval_factor: Annotated[float, Field(ge=1)] = 6.0
-    min_s: Annotated[float, Field(gt=0)] = 90.0
-    saving_s: Annotated[float, Field(gt=0)] = 600.0
-    evaluating_s: Annotated[float, Field(gt=0)] = 1800.0
-    previewing_s: Annotated[float, Field(gt=0)] = 1800.0
+    slowest_interval_factor: Annotated[float, Field(ge=1, le=1e6)] = 6.0
+    min_s: Patience = 90.0
+    saving_s: Patience = 600.0
+    evaluating_s: Patience = 1800.0
+    previewing_s: Patience = 1800.0
 
 
 class Thresholds(_Section):
@@ -99,10 +120,12 @@ class Thresholds(_Section):
 class Heatmap(_Section):
     """Length bins in tokens, the limits of its colours, and how few samples are marked as few."""
 
-    bin_edges: tuple[Annotated[int, Field(ge=0)], ...] = (0, 50, 100, 200)
+    bin_edges: Annotated[
+        tuple[Annotated[int, Field(ge=0, le=10**9)], ...], Field(max_length=100)
+    ] = (0, 50, 100, 200)
     green_above: Fraction = 0.8
     yellow_above: Fraction = 0.6
-    few_samples: Annotated[int, Field(ge=0)] = 10
+    few_samples: Annotated[int, Field(ge=0, le=10**9)] = 10
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -113,12 +136,16 @@ class Heatmap(_Section):
         return self
 
 
+Expression = Annotated[str, Field(max_length=1000)]
+
+
 class Pattern(_Section):
     """Names a kind of task, by globs of datasets and regular expressions searched in prompts."""
 
-    pattern: Annotated[str, Field(min_length=1)]
-    datasets: tuple[str, ...] = ()
-    prompts: tuple[str, ...] = ()
+    pattern: Annotated[str, Field(min_length=1, max_length=200)]
+    datasets: Annotated[tuple[Expression, ...], Field(max_length=50)] = ()
+    prompts: Annotated[tuple[Expression, ...], Field(max_length=50)] = ()
+    linear: bool = False  # RE2's expressions, whose time is bounded; a run's own always are
 
     @model_validator(mode="after")
     def _of_use(self) -> Self:
@@ -129,7 +156,7 @@ class Pattern(_Section):
 
     def rule(self) -> PatternRule:
         """The rule that this is."""
-        return PatternRule(self.pattern, self.datasets, self.prompts)
+        return PatternRule(self.pattern, self.datasets, self.prompts, self.linear)
 
 
 class History(_Section):
@@ -137,10 +164,10 @@ class History(_Section):
 
     refresh_s: Seconds = 1.0
     memory_limit_mb: Annotated[int, Field(ge=64)] = 512
-    rows_per_page: Annotated[int, Field(ge=10, le=1000)] = 100
+    rows_per_page: Annotated[int, Field(ge=10, le=1000), RUN_MAY_SET] = 100
     sql_timeout_s: Annotated[float, Field(gt=0, le=600)] = 10.0
     sql_max_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
-    patterns: tuple[Pattern, ...] = ()
+    patterns: Annotated[tuple[Pattern, ...], Field(max_length=200), RUN_MAY_SET] = ()
 
 
 class Previews(_Section):
@@ -249,15 +276,16 @@ class Settings(BaseSettings):
     machine_name: str | None = None  # how this machine is called on the page; else its host name
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     intervals: Intervals = Intervals()
-    liveness: Liveness = Liveness()
-    thresholds: Thresholds = Thresholds()
-    heatmap: Heatmap = Heatmap()
+    liveness: Annotated[Liveness, RUN_MAY_SET] = Liveness()
+    thresholds: Annotated[Thresholds, RUN_MAY_SET] = Thresholds()
+    heatmap: Annotated[Heatmap, RUN_MAY_SET] = Heatmap()
     history: History = History()
     previews: Previews = Previews()
     notes: Notes = Notes()
     api: Api = Api()
     retention: Retention = Retention()
     machines: tuple[Machine, ...] = ()  # none: this machine alone, training
+    _left_out: tuple[str, ...] = PrivateAttr(default=())
 
     @model_validator(mode="after")
     def _told_apart(self) -> Self:
@@ -274,6 +302,11 @@ class Settings(BaseSettings):
         own = self.machine_name or socket.gethostname()
         return self.machines or (Machine(name=own, role="training", local=True),)
 
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """For a person: what of the run's own settings is not taken, why, and what to do."""
+        return self._left_out
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -288,35 +321,68 @@ class Settings(BaseSettings):
 
 
 def load_settings(
-    flags: Mapping[str, Any] | None = None, *, working_dir: Path | None = None
+    flags: Mapping[str, Any] | None = None,
+    *,
+    config: Path | None = None,
+    working_dir: Path | None = None,
 ) -> Settings:
     """Merge defaults, settings files, environment and ``flags`` (nested mappings), in that order.
 
-    ``run_dir`` comes back absolute. Raises :class:`SettingsError` when anything is wrong.
+    ``config`` is the user's own file, in place of those of the working and the user's configuration
+    directory. ``run_dir`` and all other paths come back absolute: relative ones are taken from the
+    file's directory, of environment and flags from the working directory. Raises
+    :class:`SettingsError` when anything is wrong that the user said; what is wrong of the run's is
+    left out and stands in :attr:`Settings.left_out`.
     """
     working_dir = Path.cwd() if working_dir is None else working_dir
-    from_flags = dict(flags or {})
-    from_env = _from_environment()
-    from_working_dir = _from_file(working_dir / FILE_NAME)
-    told = _merge(from_working_dir, from_env, from_flags)
-    run_dir = (working_dir / str(told.get("run_dir", "."))).expanduser().resolve()
-    from_run_dir = {} if run_dir == working_dir.resolve() else _from_file(run_dir / FILE_NAME)
-    sources = {
-        "a flag": from_flags,
-        "the environment": from_env,
-        str(run_dir / FILE_NAME): from_run_dir,
-        str(working_dir / FILE_NAME): from_working_dir,
+    spoken = {
+        "a flag": _anchored(flags or {}, working_dir),
+        "the environment": _anchored(_from_environment(), working_dir),
     }
-    merged = _merge(*reversed(list(sources.values())))
-    merged["run_dir"] = run_dir
-    if isinstance(merged.get("runs"), list | tuple):
-        merged["runs"] = [str(working_dir / Path(each).expanduser()) for each in merged["runs"]]
+
+    def sources(own: Sequence[SettingsFile]) -> dict[str, Mapping[str, Any]]:
+        return {**spoken, **{str(f.path): _anchored(f.table, f.path.parent) for f in own}}
+
+    def run_dir_of(own: Sequence[SettingsFile]) -> Path | None:
+        told = merged(*reversed(list(sources(own).values()))).get("run_dir")
+        return None if told is None else Path(os.path.realpath(str(told)))
+
+    named = config or os.environ.get(CONFIG_VARIABLE)
+    try:
+        own, strangers = own_files(FILE_NAME, named, working_dir, run_dir_of)
+    except UnreadableSettings as error:
+        raise SettingsError(str(error)) from None
+    run_dir = run_dir_of(own) or working_dir.resolve()
     if run_dir.exists() and not run_dir.is_dir():
         raise SettingsError(f"run_dir = {str(run_dir)!r}: is a file; name the run's directory")
+    run_file = run_dir / FILE_NAME
+    of_run, left_out = run_settings(Settings, run_file, strangers, own)
+    told = merged(*reversed(list(sources(own).values())))
     try:
-        return Settings(**merged)
+        settings, wrong = with_run(lambda layers: Settings(**layers), _bounded(of_run), told)
     except ValidationError as error:
-        raise SettingsError(_explain(error, sources)) from None
+        raise SettingsError(_explain(error, sources(own))) from None
+    settings = settings.model_copy(update={"run_dir": run_dir})
+    settings._left_out = (*left_out, *told_wrong(run_file, wrong))
+    return settings
+
+
+def _anchored(told: Mapping[str, Any], base: Path) -> dict[str, Any]:
+    """With absolute paths. Those of ``runs`` may be globs, and are no ``Path`` therefore."""
+    found = anchored(Settings, told, base)
+    if isinstance(found.get("runs"), list | tuple):
+        found["runs"] = [absolute(str(each), base) for each in found["runs"]]
+    return found
+
+
+def _bounded(allowed: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The run's settings with expressions whose time is bounded."""
+    history = allowed.get("history")
+    patterns = history.get("patterns") if isinstance(history, Mapping) else None
+    if not isinstance(patterns, list):
+        return allowed
+    linear = [{**each, "linear": True} if isinstance(each, dict) else each for each in patterns]
+    return merged(allowed, {"history": {"patterns": linear}})
 
 
 def setting_defaults() -> Iterator[tuple[str, object]]:
@@ -328,39 +394,21 @@ def setting_defaults() -> Iterator[tuple[str, object]]:
             yield name, value
 
 
-def _from_file(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(
-            f"{path} cannot be read: {error}. Mend it, or move it away to use the defaults."
-        ) from None
+def settings_of_runs() -> Iterator[tuple[str, object, bool]]:
+    """As :func:`setting_defaults`, and whether a run's own file may set it."""
+    may = dict(run_may_set(Settings))
+    return ((name, default, may[name]) for name, default in setting_defaults())
 
 
 def _from_environment() -> dict[str, Any]:
     known = {ENV_PREFIX + name.replace(".", "__").upper() for name, _ in setting_defaults()}
     sections = {name.split("__", 1)[0] for name in known if "__" in name}
     for name in os.environ:
-        if name.startswith(ENV_PREFIX) and name not in known | sections:
+        if name.startswith(ENV_PREFIX) and name not in known | sections | {CONFIG_VARIABLE}:
             nearest = difflib.get_close_matches(name, known, n=1)
             hint = f"Did you mean {nearest[0]}?" if nearest else "No setting has that name."
             raise SettingsError(f"the environment variable {name} sets nothing. {hint}")
     return dict(EnvSettingsSource(Settings)())
-
-
-def _merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Later layers win; tables are merged key by key."""
-    merged: dict[str, Any] = {}
-    for layer in layers:
-        for key, value in layer.items():
-            before = merged.get(key)
-            if isinstance(before, Mapping) and isinstance(value, Mapping):
-                merged[key] = _merge(before, value)
-            else:
-                merged[key] = value
-    return merged
 
 
 def _explain(error: ValidationError, sources: Mapping[str, Mapping[str, Any]]) -> str:

@@ -292,6 +292,7 @@ class SystemStatus(_View):
     next_files: tuple[str, ...] = ()
     queue_age_s: Measured | None = None
     problems: tuple[str, ...] = ()
+    settings_problems: tuple[str, ...] = ()  # what of the run's own settings is not taken, and why
     timestamp: datetime
 
 

@@ -57,7 +57,8 @@ def _memory() -> Row:
         (run.checkpoints / "checkpoint-1").mkdir(parents=True)
         _settings(run, url, concurrency=32, examples=MANY)
         command = [sys.executable, "-m", "control_room.previews", "--once"]
-        runner = subprocess.Popen([*command, "--run-dir", str(run.path)], cwd=ROOT)
+        told = ["--run-dir", str(run.path), "--config", str(run.previews_file)]
+        runner = subprocess.Popen([*command, *told], cwd=ROOT)
         process = psutil.Process(runner.pid)
         early_mb = late_mb = 0.0
         while runner.poll() is None:

@@ -83,7 +83,8 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="GLOB=NAME",
-        help="a scorer for the datasets that match, e.g. 'gsm8k*=control_room.scorers.numeric'",
+        help="a scorer for the datasets that match, e.g. 'gsm8k*=numeric'; your own is "
+        "module:function",
     )
     retaining = commands.add_parser(
         "retain",

@@ -561,6 +561,7 @@ class SystemStatus(TypedDict):
     next_files: list[str]
     queue_age_s: float | None
     problems: list[str]
+    settings_problems: list[str]
     timestamp: str
 
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from control_room import RunDir
 from examples.rounds import write_round_settings
 from examples.stopping import StopRequest
 from examples.workdir import DemoError, claim, held, wipe
@@ -95,7 +96,10 @@ def _watch(run_dir: Path, port: int, model_port: int, stop: StopRequest) -> None
         "app": ["app", "--run-dir", str(run_dir), "--port", str(port)],
         # What a second machine would do: serve the checkpoints, and ask them.
         "server": ["examples.serve", "--run-dir", str(run_dir), "--port", str(model_port)],
-        "runner": ["control_room.previews", "--run-dir", str(run_dir)],
+        "runner": [
+            *("control_room.previews", "--run-dir", str(run_dir)),
+            *("--config", str(RunDir(run_dir).previews_file)),
+        ],
     }
     with _children(commands, run_dir) as (trainer, app, server, runner):
         deadline = time.monotonic() + _START_DEADLINE_S

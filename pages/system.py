@@ -21,6 +21,7 @@ NO_MINUTES = "The first minute has to pass, and the machine has to tell this."
 
 def main() -> None:
     """Draw the page."""
+    _settings()
     for index, machine in enumerate(monitor().views.system.machines):
         left, right = st.columns([2, 3], gap="small")
         with left:
@@ -28,6 +29,14 @@ def main() -> None:
         with right:
             st.fragment(_last_day, run_every=MINUTE_S)(index, machine.name)
     st.fragment(_jobs, run_every=intervals.hardware_zone_s)()
+
+
+def _settings() -> None:
+    """Drawn once: they are read at the start."""
+    left_out = monitor().views.system.settings_problems
+    if left_out:
+        with st.container(border=True, key="card-settings"):
+            st.html(kit.card("Settings that are not taken", kit.problems(left_out)))
 
 
 def _now(index: int) -> None:

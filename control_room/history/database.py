@@ -26,6 +26,16 @@ CREATE TABLE files (
 CREATE TABLE rejects (kind VARCHAR, file VARCHAR, line BIGINT, reason VARCHAR);
 CREATE TABLE repeats (file VARCHAR, line BIGINT, first_file VARCHAR, first_line BIGINT);
 """
+# All that a database can hold besides rows; asked of the system, as a macro may have any name.
+_MADE = """
+SELECT 'table', sql FROM system.main.duckdb_tables() WHERE NOT internal
+UNION ALL SELECT 'view', view_name FROM system.main.duckdb_views() WHERE NOT internal
+UNION ALL SELECT 'index', sql FROM system.main.duckdb_indexes()
+UNION ALL SELECT 'macro', function_name FROM system.main.duckdb_functions() WHERE NOT internal
+UNION ALL SELECT 'type', type_name FROM system.main.duckdb_types() WHERE NOT internal
+UNION ALL SELECT 'sequence', sequence_name FROM system.main.duckdb_sequences()
+ORDER BY ALL
+"""
 
 
 class IndexInUse(RuntimeError):
@@ -96,6 +106,7 @@ class Database:
             self.connection = self._connect(path)
             if self._found() in (None, self._made_for):
                 self._make_tables()
+                self._check_made()
                 return
             self.connection.close()
         except (_Damaged, self._duckdb.Error) as error:
@@ -122,9 +133,24 @@ class Database:
         self.connection.execute("INSERT INTO about VALUES (?)", [self._made_for])
         self.connection.commit()
 
+    def _check_made(self) -> None:
+        """Views, macros and generated columns are code, which may never end: none is made here."""
+        made = Database(None, made_for=self._made_for, memory_limit_mb=64)
+        try:
+            if (
+                self.connection.execute(_MADE).fetchall()
+                != made.connection.execute(_MADE).fetchall()
+            ):
+                self.connection.close()
+                raise _Damaged("it holds what this program does not put there")
+        finally:
+            made.connection.close()
+
     def _found(self) -> str | None:
         """What the tables were made for; None when there are none."""
-        names = self.connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+        names = self.connection.execute(
+            "SELECT table_name FROM system.main.duckdb_tables()"
+        ).fetchall()
         if not names:
             return None
         rows = self.connection.execute("SELECT made_for FROM about").fetchall()

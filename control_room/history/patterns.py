@@ -3,33 +3,60 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import compress
+
+from control_room.history.extra import extra
 
 OTHER = "other"
+
+Search = Callable[[Sequence[str]], list[bool]]  # of each prompt: whether the rule is met
 
 
 @dataclass(frozen=True, slots=True)
 class PatternRule:
     """Names ``pattern`` where the dataset matches a glob, or a regular expression the prompt.
 
+    ``linear``: the expressions are RE2's, whose time grows with the prompt's length alone. Python's
+    own know more (``(?=…)``, ``\\1``) and may take for ever: they are for whoever writes them.
     Raises ``ValueError`` naming the expression when one cannot be compiled.
     """
 
     pattern: str
     datasets: tuple[str, ...] = ()
     prompts: tuple[str, ...] = ()
+    linear: bool = False
 
     def __post_init__(self) -> None:
         for expression in self.prompts:
             try:
-                re.compile(expression)
-            except re.error as error:
+                self._search(expression)([""])
+            except (ValueError, RecursionError, OverflowError, re.error) as error:
                 raise ValueError(
                     f"pattern {self.pattern!r}: {expression!r} is no regular expression: {error}"
                 ) from None
+
+    def searches(self) -> list[Search]:
+        """What looks for each of the expressions in prompts."""
+        return [self._search(expression) for expression in self.prompts]
+
+    def _search(self, expression: str) -> Search:
+        if self.linear:
+            return partial(_search_linear, expression)
+        compiled = re.compile(expression)
+        return lambda prompts: [compiled.search(prompt) is not None for prompt in prompts]
+
+
+def _search_linear(expression: str, prompts: Sequence[str]) -> list[bool]:
+    # A lone surrogate is no UTF-8, which is what Arrow holds.
+    texts = [prompt.encode(errors="replace").decode() for prompt in prompts]
+    arrow, compute = extra("pyarrow"), extra("pyarrow.compute")
+    column = arrow.array(texts, arrow.large_string())
+    found: list[bool] = compute.match_substring_regex(column, pattern=expression).to_pylist()
+    return found
 
 
 class PatternRules:
@@ -38,9 +65,7 @@ class PatternRules:
     def __init__(self, rules: Sequence[PatternRule] = ()) -> None:
         self._rules = tuple(rules)
         self._by_prompt = [
-            (index, rule.pattern, [re.compile(expression).search for expression in rule.prompts])
-            for index, rule in enumerate(rules)
-            if rule.prompts
+            (index, rule.searches()) for index, rule in enumerate(rules) if rule.prompts
         ]
         # Datasets are few and come again and again; prompts are not.
         self._first_by_dataset = lru_cache(maxsize=1024)(self._find_by_dataset)
@@ -56,17 +81,19 @@ class PatternRules:
 
     def patterns_of(self, dataset_ids: Sequence[str | None], prompts: Sequence[str]) -> list[str]:
         """:meth:`pattern_of` each preview."""
-        return list(map(self.pattern_of, dataset_ids, prompts))
+        first = [self._first_by_dataset(dataset_id) for dataset_id in dataset_ids]
+        for index, searches in self._by_prompt:
+            for search in searches:
+                # Of those that no earlier rule has named yet.
+                open_ones = [row for row, found in enumerate(first) if index < found]
+                met = search([prompts[row] for row in open_ones])
+                for row in compress(open_ones, met):
+                    first[row] = index
+        return [self._rules[i].pattern if i < len(self._rules) else OTHER for i in first]
 
     def pattern_of(self, dataset_id: str | None, prompt: str) -> str:
         """The pattern of a preview that has none of its own."""
-        first = self._first_by_dataset(dataset_id)
-        for index, pattern, searches in self._by_prompt:
-            if index >= first:
-                break
-            if any(search(prompt) for search in searches):
-                return pattern
-        return self._rules[first].pattern if first < len(self._rules) else OTHER
+        return self.patterns_of([dataset_id], [prompt])[0]
 
     def _find_by_dataset(self, dataset_id: str | None) -> int:
         for index, rule in enumerate(self._rules):

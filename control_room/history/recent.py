@@ -80,7 +80,10 @@ class RecentPreviews:
         """The aggregates over what is held."""
         scored = [record for record in self._records if record.exact_match is not None]
         matches = [bool(record.exact_match) for record in scored]
-        patterns = [self._pattern(record) for record in scored]
+        named = self._rules.patterns_of(
+            [record.dataset_id for record in scored], [record.prompt for record in scored]
+        )
+        patterns = [record.pattern or name for record, name in zip(scored, named, strict=True)]
         lengths = [record.golden_tokens for record in scored]
         return RecentSummary(
             latest=self._records[-1] if self._records else None,
@@ -94,9 +97,6 @@ class RecentPreviews:
             em_trend=_trend(matches),
             unscored=len(self._records) - len(scored),
         )
-
-    def _pattern(self, record: PreviewRecord) -> str:
-        return record.pattern or self._rules.pattern_of(record.dataset_id, record.prompt)
 
     def _sort(self) -> None:
         self._records = deque(sorted(self._records, key=_time), maxlen=self._records.maxlen)

@@ -47,7 +47,8 @@ def read_project(path: Path, options: ImportOptions) -> Reading:
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
-    command = [sys.executable, "-m", "trackio.cli", "query", "project"]
+    # -P: what it imports is what is installed, not what lies where one stands.
+    command = [sys.executable, "-P", "-m", "trackio.cli", "query", "project"]
     command += ["--project", path.stem, "--sql", _QUERY, "--json"]
     try:
         told = subprocess.run(

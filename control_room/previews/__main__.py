@@ -32,16 +32,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"control room: {error}", file=sys.stderr)
         return 2
     # Only now: they need what has just been found.
-    from control_room.previews.config import ConfigError, load_config
+    from control_room.previews.config import ConfigError, load_config_for
     from control_room.previews.runner import Runner, run_until_stopped
 
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     for chatty in ("httpx", "huey"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
-        config = load_config(arguments.config or run.previews_file)
+        config, left_out = load_config_for(run, arguments.config)
+        for each in left_out:
+            logging.getLogger(__name__).warning(each)
         with _alone(run, shared=config.queue.redis_url is not None):
-            runner = Runner(run, config)
+            runner = Runner(run, config, left_out)
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: runner.stop())
             print(f"Asking {config.server.url} for the checkpoints of {run.path}", flush=True)
@@ -62,7 +64,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m control_room.previews", description=__doc__)
     parser.add_argument("--run-dir", required=True, type=Path, metavar="DIR")
     parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="default: previews.toml in the run directory"
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="your own settings; default: previews.toml where you stand, over that in "
+        "~/.config/control-room. The run's own says what is asked, and what counts as right",
     )
     parser.add_argument("--once", action="store_true", help="do what is due now, then end")
     return parser

@@ -57,13 +57,19 @@ def _listed(indexes: Sequence[Path]) -> set[Checkpoint] | None:
     try:
         told = load_json(index.read_bytes())
         entries = told["checkpoints"]
-        return {
+        listed = {
             Checkpoint(entry["step"], str(entry.get("name") or Path(entry["path"]).name))
             for entry in entries
             if isinstance(entry.get("step"), int)
         }
+        return {each for each in listed if _is_a_name(each.name)}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # none, or half written: looked at again soon
+
+
+def _is_a_name(name: str) -> bool:
+    """Of one directory entry: names are filled into paths of servers, and lead nowhere else."""
+    return Path(name).name == name and name != ".." and name.isprintable() and len(name) <= 255
 
 
 def _named(directory: Path, pattern: str, settle_s: float) -> Iterator[Checkpoint]:

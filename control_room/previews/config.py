@@ -1,9 +1,12 @@
-"""The runner's settings: ``previews.toml`` in the run directory, or the file that is named."""
+"""The runner's settings: the user's own ``previews.toml``, over that of the run directory.
+
+The run's sets only what is marked as ``RUN_MAY_SET``: what is asked and what counts as right.
+"""
 
 from __future__ import annotations
 
 import os
-import tomllib
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -11,7 +14,18 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from control_room.previews.checkpoints import Checkpoint
+from control_room.previews.of_run import bounded
+from control_room.rundir import RunDir
 from control_room.scorers import Scorer, scorer_of
+from control_room.setting_layers import (
+    RUN_MAY_SET,
+    anchored,
+    merged,
+    run_settings,
+    told_wrong,
+    with_run,
+)
+from control_room.settings_files import SettingsFile, UnreadableSettings, own_files
 
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -100,6 +114,7 @@ class ExampleFile(_Section):
     dataset_id: str | None = None
     regime: str | None = None
     pattern: str | None = None
+    inside: bool = False  # is opened only where it lies in the run; a run's own always are
 
 
 class Round(_Section):
@@ -171,12 +186,12 @@ class Config(_Section):
     """All settings. ``base`` is what relative paths are relative to."""
 
     server: Server
-    examples: Annotated[tuple[ExampleFile, ...], Field(min_length=1)]
+    examples: Annotated[tuple[ExampleFile, ...], Field(min_length=1), RUN_MAY_SET]
     decoding: Decoding = Decoding()
     preview: PreviewRound = PreviewRound()
     eval: EvalRound = EvalRound()
     samples: SamplesRound = SamplesRound()
-    scoring: tuple[Scoring, ...] = ()
+    scoring: Annotated[tuple[Scoring, ...], RUN_MAY_SET] = ()
     checkpoints: Checkpoints = Checkpoints()
     queue: Queue = Queue()
     base: Path = Path()
@@ -202,24 +217,66 @@ def scorer_for(scoring: tuple[Scoring, ...], dataset_id: str | None) -> Scorer |
 
 
 def load_config(file: Path) -> Config:
-    """Read and check the settings. Raises :class:`ConfigError`."""
+    """The settings of the user's own file alone. Raises :class:`ConfigError`."""
+    own, _ = _own(file.name, file, file.parent, file.parent)
+    return _build(own, {}, file.parent.resolve())[0]
+
+
+def load_config_for(
+    run: RunDir, file: Path | None = None, *, working_dir: Path | None = None
+) -> tuple[Config, tuple[str, ...]]:
+    """The user's own settings over the run's, and for a person what of the run's is not taken.
+
+    The user's are those of ``file``, else those of the working directory over those of the user's
+    configuration directory. Relative paths are taken from the file that tells them. Raises
+    :class:`ConfigError`.
+    """
+    working_dir = Path.cwd() if working_dir is None else working_dir
+    of_run = run.previews_file
+    own, strangers = _own(of_run.name, file, working_dir, run.path)
+    allowed, left_out = run_settings(Config, of_run, strangers, own)
+    taken, refused = bounded(run, allowed)
+    left_out += told_wrong(of_run, refused)
+    base = (own[0].path.parent if own else working_dir).resolve()
     try:
-        told = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(
-            f"{file} is missing. It says which server to ask and which examples, e.g.\n"
-            '  [server]\n  url = "http://127.0.0.1:8000"\n'
-            '  [[examples]]\n  file = "examples.jsonl"'
-        ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{file} cannot be read: {error}") from None
+        config, wrong = _build(own, taken, base)
+    except ConfigError as error:
+        raise ConfigError("\n".join([str(error), *left_out])) from None
+    return config, (*left_out, *told_wrong(of_run, wrong))
+
+
+def _own(
+    name: str, file: Path | None, working_dir: Path, run: Path
+) -> tuple[list[SettingsFile], list[Path]]:
     try:
-        return Config(**told, base=file.resolve().parent)
+        return own_files(name, file, working_dir, lambda _: run)
+    except UnreadableSettings as error:
+        raise ConfigError(f"{error}\n{_EXAMPLE}") from None
+
+
+def _build(
+    own: Sequence[SettingsFile], of_run: Mapping[str, Any], base: Path
+) -> tuple[Config, list[tuple[str, str]]]:
+    told = merged(*(anchored(Config, each.table, each.path.parent) for each in reversed(own)))
+    files = " and ".join(str(each.path) for each in own if each.table) or "your own previews.toml"
+    try:
+        return with_run(lambda layers: Config(**layers, base=base), of_run, told)
     except ValidationError as error:
         lines = [f"{_name(item)}: {_said(item)}" for item in error.errors(include_url=False)]
-        raise ConfigError(f"wrong settings in {file}:\n  " + "\n  ".join(lines)) from None
+        example = [] if "server" in told else [_EXAMPLE]
+        raise ConfigError(
+            "\n".join([f"wrong settings in {files}:", *(f"  {line}" for line in lines), *example])
+        ) from None
     except TypeError as error:
-        raise ConfigError(f"wrong settings in {file}: {error}") from None
+        raise ConfigError(f"wrong settings in {files}: {error}") from None
+
+
+_EXAMPLE = (
+    "Your own previews.toml says which server to ask, and which examples where the run does not: "
+    "name it with --config, or keep it where you start the runner or in ~/.config/control-room.\n"
+    '  [server]\n  url = "http://127.0.0.1:8000"\n'
+    '  [[examples]]\n  file = "examples.jsonl"'
+)
 
 
 def _name(item: Any) -> str:

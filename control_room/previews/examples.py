@@ -13,7 +13,9 @@ import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+from control_room.settings_files import open_in_run
 
 from control_room.encoding import load_json
 
@@ -54,6 +56,13 @@ class ExampleSource:
     dataset_id: str | None = None
     regime: str | None = None
     pattern: str | None = None
+    inside: Path | None = None  # a run: opened only where it lies in there
+
+    def open(self) -> BinaryIO:
+        """The file. Raises ``OSError``."""
+        if self.inside is None:
+            return self.file.open("rb")
+        return open_in_run(self.file, self.inside)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -89,7 +98,7 @@ class ExampleSet:
         for place in places:
             source = self._sources[place.source]
             try:
-                with source.file.open("rb") as file:
+                with source.open() as file:
                     file.seek(place.offset)
                     yield parse_example(file.readline(), source, place.line)
             except (OSError, BadExample) as error:
@@ -107,7 +116,7 @@ class ExampleSet:
                         seen.add(draw)
                         yield example.example_id, draw, place
             except OSError as error:
-                self._note(f"{source.file} cannot be read: {error.strerror}")
+                self._note(f"{source.file} cannot be read: {error.strerror or error}")
 
     def _note(self, problem: str) -> None:
         if len(self.problems) < _MOST_PROBLEMS:
@@ -118,7 +127,7 @@ def _lines(
     source: ExampleSource, number: int, note: Callable[[str], None]
 ) -> Iterator[tuple[Example, Place]]:
     offset = 0
-    with source.file.open("rb") as file:
+    with source.open() as file:
         for line, text in enumerate(file, start=1):
             if text.strip():
                 try:

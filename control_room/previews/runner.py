@@ -14,13 +14,15 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from huey import Huey, PriorityRedisHuey, SqliteHuey
+from huey import Huey
+from huey.exceptions import HueyException
 
 from control_room.previews.checkpoints import Checkpoint, find_checkpoints
 from control_room.previews.config import Config
 from control_room.previews.config import Round as RoundSettings
 from control_room.previews.examples import ExampleSet, ExampleSource, Place
 from control_room.previews.log import Tally, ended_rounds, open_failures, tally
+from control_room.previews.queue import NotAMessage, redis_queue, sqlite_queue
 from control_room.previews.round import Round, RoundEnd, RoundPlan
 from control_room.previews.state import RunnerState
 from control_room.recorder import Recorder
@@ -35,9 +37,12 @@ _LEASE_S = 60.0
 
 
 class Runner:
-    """One run's previews. :meth:`watch` queues rounds, :meth:`work` does the next one."""
+    """One run's previews. :meth:`watch` queues rounds, :meth:`work` does the next one.
 
-    def __init__(self, run: RunDir, config: Config) -> None:
+    ``left_out`` is what of the run's own settings is not taken: the app shows it.
+    """
+
+    def __init__(self, run: RunDir, config: Config, left_out: Sequence[str] = ()) -> None:
         self._run = run
         self._config = config
         self._examples = ExampleSet(
@@ -48,6 +53,7 @@ class Runner:
                     each.dataset_id,
                     each.regime,
                     each.pattern,
+                    inside=run.path if each.inside else None,
                 )
                 for each in config.examples
             ]
@@ -59,6 +65,7 @@ class Runner:
         self._seen: set[Checkpoint] = set()
         self._queued: set[str] = set()  # ids of rounds, by this process
         self.state = RunnerState(run)
+        self.state.problems["settings"] = tuple(left_out)
         self.huey = _queue(run, config)
         self._do_round = self.huey.task(name=_TASK)(self._round)
 
@@ -94,7 +101,11 @@ class Runner:
 
     def work(self) -> bool:
         """Do the next round that waits; False when none does."""
-        task = self.huey.dequeue()
+        try:
+            task = self.huey.dequeue()
+        except (NotAMessage, HueyException) as error:
+            log.warning("what waited in the queue is no round, and is left out: %s", error)
+            return True
         if task is None:
             return False
         self._count_pending()
@@ -336,9 +347,8 @@ def _id(kind: str, checkpoint: Checkpoint) -> str:
 def _queue(run: RunDir, config: Config) -> Huey:
     name = "control-room-" + run.path.resolve().name
     if config.queue.redis_url is not None:
-        return PriorityRedisHuey(name, url=config.queue.redis_url, results=False)
-    run.cache.mkdir(parents=True, exist_ok=True)
-    return SqliteHuey(name, filename=str(run.cache / "rounds.sqlite"), results=False)
+        return redis_queue(name, config.queue.redis_url)
+    return sqlite_queue(name, run.cache / "rounds.sqlite")
 
 
 def run_until_stopped(runner: Runner) -> None:

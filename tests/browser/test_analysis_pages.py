@@ -28,8 +28,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     directory = tmp_path_factory.mktemp("runs")
     record_run(directory / "first")
     record_run(directory / "second", seed=1, learns=False)
-    (directory / "first" / "control_room.toml").write_text(f'runs = ["{directory}/*"]\n')
-    with serving_app(directory / "first", directory / "app.log") as served:
+    runs = ("--set", f'runs=["{directory}/*"]')
+    with serving_app(directory / "first", directory / "app.log", *runs) as served:
         yield served
 
 

@@ -38,8 +38,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         ]
         told = [{"name": name, "role": role, **how} for name, role, how in machines]
         toml = json.dumps(told).replace('": ', '" = ')
-        (run / "control_room.toml").write_text(f"machines = {toml}\n")
-        with serving_app(run, directory / "app.log") as served:
+        own = directory / "control_room.toml"
+        own.write_text(f"machines = {toml}\n")
+        with serving_app(run, directory / "app.log", "--config", str(own)) as served:
             yield served
     finally:
         well.stop()

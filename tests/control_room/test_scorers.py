@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -95,20 +97,39 @@ def test_no_text_breaks_a_scorer(golden: str, answer: str) -> None:
         assert scorer(golden, answer) in (True, False)
 
 
-def test_a_dotted_name_is_loaded_with_its_options() -> None:
-    scorer = scorer_of("control_room.scorers.numeric", {"tolerance": 0.5})
+@pytest.mark.parametrize(
+    "name", ["numeric", "control_room.scorers.numeric", "control_room.scorers:numeric"]
+)
+def test_a_name_is_loaded_with_its_options(name: str) -> None:
+    scorer = scorer_of(name, {"tolerance": 0.5})
     assert scorer("2", "2.4")
+
+
+def test_a_function_of_ones_own_is_named_with_its_module() -> None:
+    assert scorer_of("operator:eq")("a", "a")
+
+
+@pytest.mark.parametrize("text", [" " * 200_000, "*" * 200_000, "answer" * 30_000])
+def test_a_long_text_takes_no_long_time(text: str) -> None:
+    began_s = time.process_time()
+    multiple_choice("A", f"answer{text}1")
+    assert time.process_time() - began_s < 5
 
 
 @pytest.mark.parametrize(
     ("name", "options", "word"),
     [
-        ("numeric", {}, "dotted name"),
+        ("nothing", {}, "none of json_equal, numeric"),
+        (":nothing", {}, "nor module:function"),
         ("no.such.module", {}, "cannot be loaded"),
+        ("no.such.module:function", {}, "cannot be loaded"),
+        ("control_room.scorers:nothing", {}, "cannot be loaded"),
         ("control_room.scorers.nothing", {}, "cannot be loaded"),
         ("control_room.scorers.__doc__", {}, "no function"),
         ("control_room.scorers.numeric", {"precision": 1}, "options"),
         ("control_room.scorers.regex", {}, "options"),
+        ("numeric", {"tolerance": "much"}, "options"),
+        ("regex", {"pattern": "("}, "options"),
     ],
 )
 def test_a_scorer_that_cannot_be_used_is_named(

@@ -91,11 +91,10 @@ def test_it_serves_the_app_beside_a_learning_trainer_and_stops_both(
 
 
 def test_when_the_app_cannot_start_its_words_are_shown_and_the_trainer_is_stopped(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_dir = tmp_path / "run"
-    run_dir.mkdir()
-    RunDir(run_dir).settings_file.write_text("log_level = 'shouting'\n")
+    monkeypatch.setenv("CONTROL_ROOM_LOG_LEVEL", "shouting")
     with demo(run_dir, "--port", str(free_port())) as (process, told):
         assert process.wait(timeout=120) == 1
         assert "The app ended" in told.read_text()

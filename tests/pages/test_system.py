@@ -42,6 +42,17 @@ def test_machines_there_and_gone_and_an_empty_day(watching: Monitor) -> None:
     assert "No job queue is known." in shown
 
 
+def test_settings_of_the_run_that_are_not_taken_are_named_as_they_are(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "control_room.toml").write_text('host = "0.0.0.0"\n"<b>![x](http://x)</b>" = 1\n')
+    started = Monitor(load_settings({"run_dir": str(run)}, working_dir=tmp_path))
+    with serving(started):
+        shown = html(open_page("system"))
+    assert "host in " in shown and "put it into your own control_room.toml" in shown
+    assert "&lt;b&gt;![x](http://x)&lt;/b&gt;" in shown and "<b>!" not in shown
+
+
 def test_a_day_is_drawn_and_processes_are_listed(
     watching: Monitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,14 +28,17 @@ WRITTEN = b"""{
 def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("old") / "run"
     (directory / "status").mkdir(parents=True)
-    (directory / "control_room.toml").write_text(f'[api]\nallowed_origins = ["{OLD_PAGES}"]\n')
     return directory
 
 
 @pytest.fixture(scope="module")
 def client(run_dir: Path) -> Iterator[httpx.Client]:
     with (
-        serving_app(run_dir, run_dir.parent / "app.log") as served,
+        serving_app(
+            run_dir,
+            run_dir.parent / "app.log",
+            *("--set", f'api.allowed_origins=["{OLD_PAGES}"]'),
+        ) as served,
         httpx.Client(base_url=served, timeout=30) as opened,
     ):
         yield opened

@@ -221,9 +221,10 @@ def client(
     log.write_text("\n".join(preview_line(number) for number in range(31)) + "\n")
     with log.open("a") as file:
         file.write(preview_line(31, prompt="🤔" * 50_000, model_answer="a\n" * 100_000) + "\n")
-    (run_dir / "control_room.toml").write_text(f'[api]\nallowed_origins = ["{PAGES}"]\n')
     with (
-        serving_app(run_dir, run_dir.parent / "app.log") as served,
+        serving_app(
+            run_dir, run_dir.parent / "app.log", "--set", f'api.allowed_origins=["{PAGES}"]'
+        ) as served,
         httpx.Client(
             base_url=served, timeout=30, headers={"origin": PAGES}, follow_redirects=True
         ) as opened,

@@ -1,0 +1,180 @@
+"""Which settings files there are, and whose they are: the user's own, or the run's.
+
+A run directory is data: downloaded, shared, written by containers. What lies in it is the run's
+whoever stands there, and may only set what is declared so (:mod:`control_room.setting_layers`).
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from stat import S_ISREG
+from typing import Any, BinaryIO
+
+from control_room.rundir import LOG_KINDS, RunDir
+
+# Of a run's file: where its parser's time and depth stay bounded whatever stands there.
+_MOST_BYTES = 64 * 1024
+_MOST_DOTS = 100  # in a line: a key's parts cost the square of their number
+# Whoever writes there has their code run already: that directory's file is no stranger's.
+_HOME_OF_THE_CODE = Path(__file__).resolve().parents[1]
+
+
+class UnreadableSettings(ValueError):
+    """A settings file cannot be read. The message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsFile:
+    """A file and its table."""
+
+    path: Path
+    table: Mapping[str, Any]
+
+
+def user_config_dir() -> Path | None:
+    """``$XDG_CONFIG_HOME/control-room``, else ``~/.config/control-room``; None: there is no home.
+
+    A relative ``$XDG_CONFIG_HOME`` counts for nothing, as its specification says.
+    """
+    told = Path(os.environ.get("XDG_CONFIG_HOME", ""))
+    try:
+        return (told if told.is_absolute() else Path.home() / ".config") / "control-room"
+    except RuntimeError:
+        return None
+
+
+def own_files(
+    name: str,
+    config: Path | str | None,
+    working_dir: Path,
+    run_dir_of: Callable[[Sequence[SettingsFile]], Path | None],
+) -> tuple[list[SettingsFile], list[Path]]:
+    """The user's own files of this name, the strongest first, and those that are none.
+
+    ``config`` is the only one where it is given; else there is that of the working directory, and
+    that of the user's configuration directory. One that lies in the run directory is not the
+    user's; ``run_dir_of`` tells it from the files, None where that is left to the working
+    directory. Raises :class:`UnreadableSettings`.
+    """
+    if config is not None:
+        file = working_dir / Path(config).expanduser()
+        if not file.exists():
+            raise UnreadableSettings(f"{file}, which --config names, is missing")
+        return [_read_own(file)], []  # which may be a pipe: it is asked for by its name
+    home = user_config_dir()
+    places = [working_dir / name, *([] if home is None else [home / name])]
+    run_dir = run_dir_of([])
+    strangers = [
+        place
+        for place in places
+        if os.path.lexists(place)
+        and (lies_in_a_run(place) or (run_dir is not None and lies_in(place, run_dir)))
+    ]
+    while True:
+        own = [_read_own(place, any_kind=False) for place in places if place not in strangers]
+        run_dir = run_dir_of(own) or working_dir
+        # One of them may be what names the run directory, and then lie in it.
+        more = [file.path for file in own if file.table and lies_in(file.path, run_dir)]
+        if not more:
+            return own, strangers
+        strangers += more
+
+
+def _read_own(path: Path, *, any_kind: bool = True) -> SettingsFile:
+    """No table where there is no file."""
+    try:
+        if not any_kind and path.exists() and not path.is_file():
+            raise OSError("it is no regular file")
+        return SettingsFile(path, tomllib.loads(path.read_text(encoding="utf-8")))
+    except (FileNotFoundError, NotADirectoryError):
+        return SettingsFile(path, {})
+    except (OSError, ValueError, RecursionError) as error:
+        raise UnreadableSettings(
+            f"{path} cannot be read: {_said(error)}. Mend it, or move it away to use the defaults."
+        ) from None
+
+
+def read_of_run(path: Path) -> SettingsFile:
+    """A run's file; no table where there is none.
+
+    Raises :class:`UnreadableSettings` with the reason alone, also for what is no regular file, is
+    reached through a link that leaves its directory, or is larger than settings are.
+    """
+    try:
+        with open_in_run(path, path.parent) as file:
+            content = file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise ValueError(f"it has more than {_MOST_BYTES // 1024} KiB")
+        if any(line.count(b".") > _MOST_DOTS for line in content.splitlines()):
+            raise ValueError(f"a line has more than {_MOST_DOTS} dots")
+        return SettingsFile(path, tomllib.loads(content.decode("utf-8")))
+    except (FileNotFoundError, NotADirectoryError):
+        return SettingsFile(path, {})
+    except (OSError, ValueError, RecursionError) as error:
+        raise UnreadableSettings(_said(error)) from None
+
+
+def open_in_run(path: Path, run: Path) -> BinaryIO:
+    """A regular file that lies in the run. Raises ``OSError`` for anything else, at once."""
+    _check_within(path, run)  # opening a device may do something
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    try:
+        if not S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError("it is no regular file")
+        # Of what is open, not of the name: that may be another's meanwhile.
+        _check_within(Path(f"/proc/self/fd/{descriptor}"), run)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _check_within(path: Path, run: Path) -> None:
+    if not _real(path).is_relative_to(_real(run)):
+        raise OSError("it lies outside of the run directory, to which links do not lead either")
+
+
+def is_run(directory: Path) -> bool:
+    """Whether there is a status or a log as trainers write them."""
+    run = RunDir(directory)
+    places = (run.status_file, run.inference_logs, *map(run.logs, LOG_KINDS))
+    try:
+        return any(place.exists() for place in places)
+    except OSError:  # not even to be looked at
+        return True
+
+
+def lies_in(file: Path, run: Path) -> bool:
+    """Whether a settings file, or what it is a link to, lies in the run directory.
+
+    The directory that holds the program itself is excepted, where it is a run directory, too: as
+    that of a fresh clone is until one is named.
+    """
+    return any(place.is_relative_to(_real(run)) for place in _places(file))
+
+
+def lies_in_a_run(file: Path) -> bool:
+    """Whether it lies in the directory of any run, with that exception."""
+    return any(is_run(place) for place in _places(file))
+
+
+def _places(file: Path) -> set[Path]:
+    return {_real(file.parent), _real(file).parent} - {_HOME_OF_THE_CODE}
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))  # Path.resolve() raises where links go in a circle
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8"
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return str(error)[:200]
