@@ -16,10 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from app.api import PATHS, create_api
+from app.content_policy import content_policy
 from app.current import serving
+from app.guard import Guard
+from app.hosts import hosts_of
 from app.monitor import Monitor
 from app.nodelay import answer_at_once
 from app.settings import Settings, load_settings
@@ -27,6 +31,7 @@ from app.sources import hush_libraries
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "app" / "main.py"
+STREAMLIT_PAGE = Path(st.__file__).parent / "static" / "index.html"
 
 # Streamlit's collection after every run is off (.streamlit/config.toml); this replaces it.
 COLLECT_EVERY_S = 60.0
@@ -54,8 +59,15 @@ def create_app(settings: Settings) -> st.App:
     api = create_api(monitor)
     # The API sees whole paths: its documentation tells addresses as they are.
     routes = [Route(path, endpoint=api, methods=None) for path in PATHS]
-    app = st.App(SCRIPT, lifespan=lifespan, routes=routes)
-    return app
+    guard = Middleware(
+        Guard,
+        hosts=hosts_of(settings),
+        policy=content_policy(STREAMLIT_PAGE.read_bytes()),
+        is_api=lambda path: any(route.path_regex.match(path) for route in routes),
+        allowed_origins=settings.api.allowed_origins,
+        max_viewers=settings.access.max_viewers,
+    )
+    return st.App(SCRIPT, lifespan=lifespan, routes=routes, middleware=[guard])
 
 
 def server_config(settings: Settings) -> dict[str, Any]:

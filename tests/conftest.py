@@ -1,4 +1,7 @@
-"""A real Chromium, found where systems install it."""
+"""A real Chromium, found where systems install it.
+
+One for the whole session: a second playwright in the same process does not start.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +23,20 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def chromium_path() -> str:
+    """Where it is; the test fails where there is none."""
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     path = next(filter(None, map(shutil.which, names)), None)
     if path is None:
         pytest.fail("No Chromium found: tests/ensure_tools.sh says how to install one")
+    return path
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         # What is waited for comes later on a busy machine; that is no failure.
         expect.set_options(timeout=60_000)
-        chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        chromium = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
         yield chromium
         chromium.close()
