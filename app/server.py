@@ -20,12 +20,14 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from app.api import PATHS, create_api
+from app.app_health import app_health
 from app.content_policy import content_policy
 from app.current import serving
 from app.guard import Guard
 from app.hosts import hosts_of
 from app.monitor import Monitor
 from app.nodelay import answer_at_once
+from app.service import told_of
 from app.settings import Settings, load_settings
 from app.sources import hush_libraries
 
@@ -51,7 +53,8 @@ def create_app(settings: Settings) -> st.App:
         answer_at_once(settings.port)
         collector = asyncio.create_task(_collect_garbage())
         with serving(monitor):
-            yield
+            async with told_of(lambda: app_health(monitor).reasons):
+                yield
         collector.cancel()
         # Joining threads blocks; the event loop still has connections to close.
         await asyncio.to_thread(monitor.stop)
@@ -67,7 +70,10 @@ def create_app(settings: Settings) -> st.App:
         allowed_origins=settings.api.allowed_origins,
         max_viewers=settings.access.max_viewers,
     )
-    return st.App(SCRIPT, lifespan=lifespan, routes=routes, middleware=[guard])
+    # `streamlit run` reads this file for such an assignment: without it, it would serve this file
+    # as a page of its own, with neither the guard nor the API.
+    app = st.App(SCRIPT, lifespan=lifespan, routes=routes, middleware=[guard])
+    return app
 
 
 def server_config(settings: Settings) -> dict[str, Any]:

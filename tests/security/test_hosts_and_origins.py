@@ -335,14 +335,13 @@ def test_a_browser_whose_dns_was_rebound_gets_nothing(
     browser: Browser, served: tuple[int, Path]
 ) -> None:
     port, run_dir = served
-    with unprotected(browser, NOT_OURS) as fooled:
-        with page_of(fooled, f"http://{NOT_OURS}:{port}") as page:
-            here = [f"http://{NOT_OURS}:{port}", f"ws://{NOT_OURS}:{port}"]
-            tried = page.evaluate(ATTACK, here)
-            opened = page.goto(f"http://{NOT_OURS}:{port}/")
-            assert opened is not None
-            assert opened.status == 421
-            assert "allowed_hosts" in page.content()
+    theirs = f"http://{NOT_OURS}:{port}"
+    with unprotected(browser, NOT_OURS) as fooled, page_of(fooled, theirs) as page:
+        tried = page.evaluate(ATTACK, [theirs, f"ws://{NOT_OURS}:{port}"])
+        opened = page.goto(f"{theirs}/")
+        assert opened is not None
+        assert opened.status == 421
+        assert "allowed_hosts" in page.content()
     assert tried["websocket"] == "refused"
     assert tried["script"] == "refused"
     for what in ("history", "page", "unseen", "note", "upload"):

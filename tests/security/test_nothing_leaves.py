@@ -98,9 +98,8 @@ def watched(directory: Path, arguments: Sequence[str], port: int) -> Iterator[Wa
     if STRACE is not None:
         # -D: the server is the child, and strace stands aside.
         calls = "trace=connect,sendto,sendmsg,sendmmsg"
-        command = [STRACE, "-D", "-f", "--seccomp-bpf", "-qq", "-e", calls, "-o", str(trace)] + (
-            command
-        )
+        quietly = ["-D", "-f", "--seccomp-bpf", "-qq"]
+        command = [STRACE, *quietly, "-e", calls, "-o", str(trace), *command]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "STREAMLIT_HOME": str(directory)}
     with log.open("wb") as output:
         server = subprocess.Popen(
@@ -148,7 +147,8 @@ def refuse_everything(port: int) -> None:
             open_websocket(port, f"Host: {host}", f"Origin: {origin}")
             send(port, "POST / HTTP/1.1", [f"Host: {host}", f"Origin: {origin}"])
             get(port, "/api/status/live", f"Host: {host}", f"Origin: {origin}")
-    get(port, "/api/status/live", own, "X-Forwarded-For: 203.0.113.7", "X-Forwarded-Host: e.example")
+    forwarded = ("X-Forwarded-For: 203.0.113.7", "X-Forwarded-Host: evil.example")
+    get(port, "/api/status/live", own, *forwarded)
     # The same place in other words: Streamlit would take it for another.
     for host, origin in (("localhost:80", "http://localhost"), ("LOCALHOST", "http://localhost")):
         answer = open_websocket(port, f"Host: {host}", f"Origin: {origin}")
@@ -170,6 +170,7 @@ def test_nothing_leaves_at_the_start_in_use_and_for_refusals(
             page.goto(f"http://localhost:{port}/{name}")
             app = page.get_by_test_id("stApp")
             expect(app).to_have_attribute("data-test-script-state", "notRunning")
+        page.goto(f"http://localhost:{port}/sql")
         for question in (
             "SELECT * FROM read_csv('https://evil.example/x.csv')",
             "SELECT * FROM 's3://evil/x.parquet'",
@@ -196,7 +197,7 @@ def test_nothing_leaves_however_it_is_started(
     monkeypatch.setenv("CONTROL_ROOM_PORT", str(port))
     run = ["streamlit", "run", str(ROOT / "app" / "server.py"), f"--server.port={port}"]
     arguments = {
-        "for the network": ["app", "--host", "0.0.0.0"],  # noqa: S104
+        "for the network": ["app", "--host", "0.0.0.0"],
         "streamlit run": [*run, "--server.address=0.0.0.0"],
         "uvicorn": ["uvicorn", "app.server:app", "--port", str(port)],
     }[start]

@@ -10,7 +10,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -45,7 +45,7 @@ def server(port: int) -> psutil.Process:
         for connection in psutil.net_connections("tcp")
         if connection.laddr.port == port and connection.status == psutil.CONN_LISTEN
     )
-    with a_session(port):
+    with open_session(port):
         for path in ("/", "/api/status/live", "/api/preview/history", "/metrics", "/health"):
             get(port, path, f"Host: localhost:{port}")
     return psutil.Process(found)
@@ -60,23 +60,17 @@ def websocket(port: int) -> ClientConnection:
     )
 
 
-class a_session:  # noqa: N801 - reads as words
-    """A page that is open, without a browser; ``as`` gives its id."""
-
-    def __init__(self, port: int) -> None:
-        self._socket = websocket(port)
-
-    def __enter__(self) -> str:
-        asked = BackMsg()
-        asked.rerun_script.query_string = ""
-        self._socket.send(asked.SerializeToString())
-        while True:
-            message = ForwardMsg.FromString(self._socket.recv(timeout=PATIENCE_S, decode=False))
-            if message.WhichOneof("type") == "new_session":
-                return str(message.new_session.initialize.session_id)
-
-    def __exit__(self, *_: object) -> None:
-        self._socket.close()
+@contextmanager
+def open_session(port: int) -> Iterator[str]:
+    """The id of a page's session, while it is open without a browser."""
+    asked = BackMsg()
+    asked.rerun_script.query_string = ""
+    with websocket(port) as opened:
+        opened.send(asked.SerializeToString())
+        message = ForwardMsg()
+        while message.WhichOneof("type") != "new_session":
+            message = ForwardMsg.FromString(opened.recv(timeout=PATIENCE_S, decode=False))
+        yield message.new_session.initialize.session_id
 
 
 def grown_mb(server: psutil.Process, before: int) -> float:
@@ -97,8 +91,8 @@ def put(port: int, method: str, path: str, size: int, *headers: str) -> Answer:
 
 
 def test_an_upload_is_refused_and_not_read(port: int, server: psutil.Process) -> None:
-    token = "2|00000000|00000000|1700000000"  # noqa: S105 - the double submitted one of a browser
-    with a_session(port) as session:
+    token = "2|00000000|00000000|1700000000"  # what a browser sends twice
+    with open_session(port) as session:
         asked = get(port, "/_stcore/health", f"Host: localhost:{port}")
         cookie = asked.headers.get("set-cookie", f"_streamlit_xsrf={token}").partition(";")[0]
         crumbs = [f"Cookie: {cookie}", f"X-Xsrftoken: {cookie.partition('=')[2]}"]
@@ -199,7 +193,7 @@ def test_a_message_of_a_websocket_is_cut_off(port: int, server: psutil.Process) 
             assert closed.code == 1009, "message too big"
     found = re.search(r"VmHWM:\s+(\d+) kB", (own / "status").read_text())
     assert found is not None
-    assert int(found[1]) / 1024 - before / MB < 120
+    assert int(found[1]) / 1024 - before / MB < 175, "a few times what one message may have"
 
 
 def test_what_a_page_tells_of_its_widgets_is_small(port: int) -> None:
