@@ -64,7 +64,7 @@ class Guard:
         self._max_viewers = max_viewers
         self._viewers = 0
         self._told: dict[int, float] = {}  # when a refusal was last logged, by its status
-        self._policy = policy.encode()
+        self._own = [*_ALWAYS, (b"content-security-policy", policy.encode())]
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Answer, or hand on to what is guarded."""
@@ -72,6 +72,9 @@ class Guard:
         if kind not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
+        if kind == "websocket":  # whose protocol is handed the names as they were sent
+            headers = [(name.lower(), value) for name, value in scope["headers"]]
+            scope = {**scope, "headers": headers}
         found = _minded(scope["headers"])
         refusal = found if isinstance(found, Refusal) else self._refusal(scope, found)
         if refusal is not None:
@@ -123,7 +126,11 @@ class Guard:
             reading and (_is_link(found) or self._is_friend(path, found))
         ):
             return _foreign(host)
-        return _refused_body(path, found, reading=reading, is_api=self._is_api(path))
+        if path.startswith(_UPLOADS):
+            return Refusal(404, "Nothing can be uploaded here.")
+        if not reading and not self._is_api(path):
+            return Refusal(405, "Pages are only read: GET, HEAD or OPTIONS.")
+        return _refused_body(found)
 
     def _refused_websocket(self, found: Mapping[bytes, str], host: Address) -> Refusal | None:
         if self._is_foreign(found, host):
@@ -147,9 +154,10 @@ class Guard:
 
     def _guarded(self, headers: Iterable[tuple[bytes, bytes]]) -> Headers:
         given = list(headers)
-        if not any(name.lower() == b"content-security-policy" for name, _ in given):
-            given.append((b"content-security-policy", self._policy))
-        return given + _ALWAYS
+        for name, _ in given:
+            if name == b"content-security-policy":
+                return given + _ALWAYS
+        return given + self._own
 
     async def _refuse(self, scope: Scope, refusal: Refusal, send: Send) -> None:
         """An answer in plain text. What else the client wanted to send is not read."""
@@ -187,10 +195,9 @@ _ALWAYS: Final[Headers] = [
 
 
 def _minded(headers: Headers) -> dict[bytes, str] | Refusal:
-    """The headers that decide, by name; each may be there once."""
+    """The headers that decide, by name; each may be there once. ASGI has names in lower case."""
     found: dict[bytes, str] = {}
-    for given, value in headers:
-        name = given.lower()
+    for name, value in headers:
         if name in _MINDED:
             if name in found:
                 return Refusal(400, f"The header {name.decode()} is there more than once.")
@@ -205,7 +212,7 @@ def _in_one_spelling(scope: Any, found: Mapping[bytes, str]) -> Any:
     if origin is None:
         return scope
     host = origin.partition("://")[2].encode("latin-1")
-    others = [(name, value) for name, value in scope["headers"] if name.lower() != b"host"]
+    others = [(name, value) for name, value in scope["headers"] if name != b"host"]
     return {**scope, "headers": [(b"host", host), *others]}
 
 
@@ -218,19 +225,15 @@ def _is_link(found: Mapping[bytes, str]) -> bool:
     )
 
 
-def _refused_body(
-    path: str, found: Mapping[bytes, str], *, reading: bool, is_api: bool
-) -> Refusal | None:
-    """Only endpoints of the API may take a body, and a small one; no other route has use for it."""
-    if path.startswith(_UPLOADS):
-        return Refusal(404, "Nothing can be uploaded here.")
-    if not reading and not is_api:
-        return Refusal(405, "Pages are only read: GET, HEAD or OPTIONS.")
+def _refused_body(found: Mapping[bytes, str]) -> Refusal | None:
+    """Only endpoints of the API may take a body, and a small one."""
     if b"transfer-encoding" in found:
         return Refusal(411, "Say in Content-Length how long the body is.")
-    length = found.get(b"content-length", "0")
+    length = found.get(b"content-length")
     # Compared by its length first: int() refuses thousands of digits.
-    if len(length) > 10 or not length.isdecimal() or int(length) > MAX_BODY_BYTES:
+    if length is not None and (
+        len(length) > 10 or not length.isdecimal() or int(length) > MAX_BODY_BYTES
+    ):
         return Refusal(413, f"A body may have {MAX_BODY_BYTES} bytes at most.")
     return None
 

@@ -83,6 +83,11 @@ def parse_address(text: str) -> Address | None:
 
 def parse_origin(text: str) -> Address | None:
     """The place that an Origin header names, with its port; None for ``null`` and all else."""
+    return _parse_origin(text) if len(text) <= _LONGEST else None
+
+
+@lru_cache(maxsize=256)
+def _parse_origin(text: str) -> Address | None:
     scheme, separator, rest = text.partition("://")
     default = _DEFAULT_PORTS.get(scheme)
     if not separator or default is None:
@@ -99,8 +104,9 @@ def same_place(origin: str, host: Address) -> bool:
     place = parse_origin(origin)
     if place is None or place.name != host.name:
         return False
-    default = _DEFAULT_PORTS[origin.partition("://")[0]]
-    return place.port == (default if host.port is None else host.port)
+    if host.port is None:
+        return place.port == _DEFAULT_PORTS[origin.partition("://")[0]]
+    return place.port == host.port
 
 
 @lru_cache(maxsize=256)

@@ -176,7 +176,7 @@ def test_nothing_leaves_at_the_start_in_use_and_for_refusals(
             "SELECT * FROM 's3://evil/x.parquet'",
             "INSTALL httpfs",
         ):
-            page.get_by_label("Question (one SELECT)").fill(question)
+            page.get_by_role("textbox", name="Question (one SELECT)").fill(question)
             page.get_by_role("button", name="Ask").click()
             expect(page.get_by_test_id("stAlert").first).to_be_visible()
         page.close()
