@@ -40,12 +40,12 @@ def app_health(monitor: Monitor) -> Health:
     alive, age_s, now = monitor.alive(), monitor.tick_age_s, time.time()
     sources, hanging = monitor.sources, monitor.hanging()
     history = sources[HISTORY]
-    since = history.failing_since
     wanted = monitor.history.state != "not opened"
-    failing = wanted and since is not None and now - since >= FAILING_AFTER_S
+    failing_s = 0.0 if history.failing_since is None else now - history.failing_since
+    failing = wanted and failing_s >= FAILING_AFTER_S
     reasons = [f"{name}: no answer for {for_s:.0f} s" for name, for_s in sorted(hanging.items())]
     if failing:
-        reasons.append(f"the history has been failing for {now - since:.0f} s: {history.error}")
+        reasons.append(f"the history has been failing for {failing_s:.0f} s: {history.error}")
     if not alive:
         reasons.append("sampling has stopped")
     if age_s >= STALE_AFTER_S:

@@ -76,10 +76,10 @@ class Guard:
             headers = [(name.lower(), value) for name, value in scope["headers"]]
             scope = {**scope, "headers": headers}
         found = _minded(scope["headers"])
-        refusal = found if isinstance(found, Refusal) else self._refusal(scope, found)
-        if refusal is not None:
-            self._tell(scope, refusal)
-            await self._refuse(scope, refusal, send)
+        if isinstance(found, Refusal):
+            await self._turn_away(scope, found, send)
+        elif (refusal := self._refusal(scope, found)) is not None:
+            await self._turn_away(scope, refusal, send)
         elif kind == "websocket":
             await self._watch(_in_one_spelling(scope, found), receive, send)
         else:
@@ -158,6 +158,10 @@ class Guard:
             if name == b"content-security-policy":
                 return given + _ALWAYS
         return given + self._own
+
+    async def _turn_away(self, scope: Scope, refusal: Refusal, send: Send) -> None:
+        self._tell(scope, refusal)
+        await self._refuse(scope, refusal, send)
 
     async def _refuse(self, scope: Scope, refusal: Refusal, send: Send) -> None:
         """An answer in plain text. What else the client wanted to send is not read."""

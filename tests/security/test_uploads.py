@@ -43,7 +43,7 @@ def server(port: int) -> psutil.Process:
     found = next(
         connection.pid
         for connection in psutil.net_connections("tcp")
-        if connection.laddr.port == port and connection.status == psutil.CONN_LISTEN
+        if connection.status == psutil.CONN_LISTEN and connection.laddr[1:] == (port,)
     )
     with open_session(port):
         for path in ("/", "/api/status/live", "/api/preview/history", "/metrics", "/health"):
