@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from app.charts import DASHES, PALETTE, Chart, figure_of, pick, safe
@@ -10,6 +12,7 @@ from app.run_table import RunSummary, outcomes, setting_text
 from control_room.smoothing import smoothed
 
 _NOT_TOLD = "not told"
+_LONGEST_MARK = 18
 
 Points = Sequence[tuple[int, float]]
 
@@ -81,26 +84,43 @@ def overlay(
 
 
 def parallel(runs: Sequence[RunSummary], settings: Sequence[str]) -> Chart:
-    """Settings that differ and what came of them, one line through all axes for each run."""
+    """Settings that differ and what came of them, one line through all axes for each run.
+
+    Of plain lines: Plotly's own parallel coordinates run text as scripts, which no page may.
+    """
     outcome_names = sorted({name for run in runs for name in outcomes(run)})
     columns = {name: [run.config.get(name) for run in runs] for name in settings}
     columns |= {name: [outcomes(run).get(name) for run in runs] for name in outcome_names}
     columns = {n: values for n, values in columns.items() if any(v is not None for v in values)}
     if len(runs) < 2 or len(columns) < 2:
         return Chart({"data": [], "layout": {}}, "")
+    axes = [_axis(values) for values in columns.values()]
+    places = list(range(len(axes)))
+    traces = [
+        {
+            "type": "scatter",
+            "mode": "lines+markers",
+            "name": safe(run.name),
+            "x": places,
+            "y": [axis[number].height for axis in axes],
+            "customdata": [
+                [safe(name), safe(axis[number].text)]
+                for name, axis in zip(columns, axes, strict=True)
+            ],
+            "hovertemplate": "%{customdata[0]}: %{customdata[1]}",
+            "line": {"color": pick(PALETTE, number), "dash": pick(DASHES, number), "width": 2},
+            "marker": {"size": 9},
+            "showlegend": True,
+        }
+        for number, run in enumerate(runs)
+    ]
+    labels = [safe(name) for name in columns]
     figure = figure_of(
-        [
-            {
-                "type": "parcoords",
-                "line": {
-                    "color": list(range(len(runs))),
-                    "colorscale": [[0, PALETTE[0]], [1, PALETTE[1]]],
-                },
-                "dimensions": [_axis(name, values) for name, values in columns.items()],
-            }
-        ],
+        traces,
         height=360,
-        margin={"l": 70, "r": 70, "t": 60, "b": 30},
+        annotations=[mark for place, axis in enumerate(axes) for mark in _marks(place, axis)],
+        xaxis={"tickvals": places, "ticktext": labels, "side": "bottom", "zeroline": False},
+        yaxis={"visible": False, "range": [-0.15, 1.15]},
     )
     rows = [
         {"run": run.name, **{name: values[place] for name, values in columns.items()}}
@@ -109,17 +129,39 @@ def parallel(runs: Sequence[RunSummary], settings: Sequence[str]) -> Chart:
     return Chart(figure, "Settings that differ, and what came of them.", rows)
 
 
-def _axis(name: str, values: Sequence[Any]) -> dict[str, Any]:
-    numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+@dataclass(frozen=True, slots=True)
+class _OnAxis:
+    """Where a run crosses an axis: 0 at the bottom to 1 at the top, and what it is there."""
+
+    height: float
+    text: str
+
+
+def _axis(values: Sequence[Any]) -> list[_OnAxis]:
+    """Of numbers: from the lowest to the highest. Of anything else: by name, evenly."""
+    numbers = [
+        float(value)
+        for value in values
+        if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+    ]
     if len(numbers) == len(values):
-        return {"label": safe(name), "values": numbers, "tickformat": ".4~g"}
+        low, span = min(numbers), max(numbers) - min(numbers)
+        return [_OnAxis((n - low) / span if span else 0.5, f"{n:.4g}") for n in numbers]
     told = [_NOT_TOLD if value is None else setting_text(value) for value in values]
     names = sorted(set(told))
-    places = [names.index(each) for each in told]
-    return {
-        "label": safe(name),
-        "values": places,
-        "tickvals": list(range(len(names))),
-        "ticktext": [each[:18] for each in names],  # unlike the label, Plotly shows it as it is
-        "range": [-0.2, len(names) - 0.8],
-    }
+    last = len(names) - 1
+    return [_OnAxis(names.index(each) / last if last else 0.5, each) for each in told]
+
+
+def _marks(place: int, axis: Sequence[_OnAxis]) -> list[dict[str, Any]]:
+    """The ends of an axis in words."""
+    ends = {each.height: each.text for each in axis if each.height in (0, 0.5, 1)}
+    return [
+        {
+            "x": place,
+            "y": -0.1 if height == 0 else height + 0.1,
+            "text": safe(text if len(text) <= _LONGEST_MARK else f"{text[: _LONGEST_MARK - 1]}…"),
+            "showarrow": False,
+        }
+        for height, text in ends.items()
+    ]

@@ -71,6 +71,7 @@ class RunHistory:
         self._damage: str | None = None  # found by who asked; not dealt with yet
         self._mended: tuple[str, float] | None = None  # what was said of it, and when
         self._read_so_far = 0
+        self._progressed_at = 0.0
         self._wanted = threading.Event()
         self._up_to_date = threading.Event()
 
@@ -106,6 +107,7 @@ class RunHistory:
             result = index.refresh()
             added += result.added
             self._read_so_far += result.added
+            self._progressed_at = time.time()
         self._up_to_date.set()
         return HistoryReading(added, result.problems, self._told())
 
@@ -121,6 +123,10 @@ class RunHistory:
         if self._up_to_date.is_set():
             return "ready"
         return "reading" if self._wanted.is_set() else "not opened"
+
+    def progressed_at(self) -> float:
+        """When the last piece of the logs was taken in, in epoch seconds."""
+        return self._progressed_at
 
     def want(self) -> None:
         """Have the index opened and kept up to date from now on."""

@@ -97,6 +97,11 @@ class Monitor:
         self._sampler.stop()
         self._thread.join(timeout=2.0)
 
+    def hanging(self) -> Mapping[str, float]:
+        """For how many seconds the sources that hang have done so, by name."""
+        own = self._sampler.hanging()
+        return own if self._machines_of is None else {**self._machines_of.hanging(), **own}
+
     def alive(self) -> bool:
         """Whether sampling and building go on."""
         return self._sampler.alive() and self._thread.is_alive()

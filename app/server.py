@@ -16,18 +16,25 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from app.api import PATHS, create_api
+from app.app_health import app_health
+from app.content_policy import content_policy
 from app.current import serving
+from app.guard import Guard
+from app.hosts import hosts_of
 from app.monitor import Monitor
 from app.nodelay import answer_at_once
+from app.service import told_of
 from app.settings import Settings, load_settings
 from app.sources import hush_libraries
 from app.streamlit_config import forget_working_dir
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "app" / "main.py"
+STREAMLIT_PAGE = Path(st.__file__).parent / "static" / "index.html"
 
 # Streamlit's collection after every run is off (.streamlit/config.toml); this replaces it.
 COLLECT_EVERY_S = 60.0
@@ -51,7 +58,8 @@ def create_app(settings: Settings) -> st.App:
         answer_at_once(settings.port)
         collector = asyncio.create_task(_collect_garbage())
         with serving(monitor):
-            yield
+            async with told_of(lambda: app_health(monitor).reasons):
+                yield
         collector.cancel()
         # Joining threads blocks; the event loop still has connections to close.
         await asyncio.to_thread(monitor.stop)
@@ -59,7 +67,17 @@ def create_app(settings: Settings) -> st.App:
     api = create_api(monitor)
     # The API sees whole paths: its documentation tells addresses as they are.
     routes = [Route(path, endpoint=api, methods=None) for path in PATHS]
-    app = st.App(SCRIPT, lifespan=lifespan, routes=routes)
+    guard = Middleware(
+        Guard,
+        hosts=hosts_of(settings),
+        policy=content_policy(STREAMLIT_PAGE.read_bytes()),
+        is_api=lambda path: any(route.path_regex.match(path) for route in routes),
+        allowed_origins=settings.api.allowed_origins,
+        max_viewers=settings.access.max_viewers,
+    )
+    # `streamlit run` reads this file for such an assignment: without it, it would serve this file
+    # as a page of its own, with neither the guard nor the API.
+    app = st.App(SCRIPT, lifespan=lifespan, routes=routes, middleware=[guard])
     return app
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -29,6 +30,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from app.hosts import host_name
 from collectors.ssh_reading import SshTarget
 from control_room.history.patterns import PatternRule
 from control_room.retention import COMPRESS_AFTER_DAYS, DELETE_AFTER_DAYS
@@ -206,6 +208,13 @@ class Api(_Section):
     allowed_origins: tuple[Origin, ...] = ()
 
 
+class Access(_Section):
+    """Under which names, beside localhost, browsers may ask for the app; how many pages at once."""
+
+    allowed_hosts: tuple[Annotated[str, AfterValidator(host_name)], ...] = ()  # without a port
+    max_viewers: Annotated[int, Field(ge=1)] = 64
+
+
 class Ssh(_Section):
     """How a machine is reached over SSH; what is not set comes from ``config_file``."""
 
@@ -283,6 +292,7 @@ class Settings(BaseSettings):
     previews: Previews = Previews()
     notes: Notes = Notes()
     api: Api = Api()
+    access: Access = Access()
     retention: Retention = Retention()
     machines: tuple[Machine, ...] = ()  # none: this machine alone, training
     _left_out: tuple[str, ...] = PrivateAttr(default=())

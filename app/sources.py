@@ -28,7 +28,9 @@ from control_room.history.patterns import PatternRules
 from control_room.rundir import RunDir
 
 TAKEN_EVERY_S = 5.0  # into the means of a minute
+ONE_FILE_S = 300.0  # at most, to take one file of the logs into the history
 GPU, HOST = "gpu", "host"  # of this machine
+HISTORY = "history"
 # Of the run that the app was started for, and of no other that is looked at beside it.
 OF_MAIN_RUN = ("retention", "machine_history")
 
@@ -90,7 +92,14 @@ def run_sources(settings: Settings, rules: PatternRules, history: RunHistory) ->
         Source("snapshots", intervals.evals_s, snapshots.read),
         Source("notes", intervals.evals_s, NoteWatch(run).read),
         Source("runner", intervals.runner_s, RunnerWatch(run).read),
-        Source("history", settings.history.refresh_s, history.refresh, history.close),
+        Source(
+            HISTORY,
+            settings.history.refresh_s,
+            history.refresh,
+            history.close,
+            patience_s=ONE_FILE_S,
+            progressed_at=history.progressed_at,
+        ),
     ]
 
 
@@ -98,7 +107,7 @@ def retention_sources(settings: Settings) -> list[Source[Any]]:
     """What looks after the run's old days, where that is switched on."""
     if not settings.retention.enabled:
         return []
-    return [Source("retention", EVERY_S, lambda: retain(settings))]
+    return [Source("retention", EVERY_S, lambda: retain(settings), patience_s=EVERY_S)]
 
 
 def machine_sources(

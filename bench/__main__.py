@@ -22,6 +22,7 @@ MODULES = (
     "app",
     "history",
     "api",
+    "guard",
     "machines",
     "previews",
     "analysis",

@@ -26,6 +26,8 @@ class Source(Generic[T]):
     interval_s: float
     read: Callable[[], T]
     close: Callable[[], None] | None = None  # called once after the last read
+    patience_s: float = 60.0  # a call that is out for longer hangs
+    progressed_at: Callable[[], float] | None = None  # epoch seconds: the last step of a long call
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Sample(Generic[T]):
     read_at: float | None = None  # when it did
     error: str | None = None  # why the newest attempt failed; None when it succeeded
     asked_at: float | None = None  # when the call that is out began; None between calls
+    failing_since: float | None = None  # when the first of the failures in a row was seen
 
     def age_s(self, now: float) -> float | None:
         """Seconds since the reading was taken; None when there is none."""
@@ -92,6 +95,17 @@ class Sampler:
         """The latest sample of every source, by name."""
         return dict(self._samples)
 
+    def hanging(self) -> Mapping[str, float]:
+        """For how many seconds the sources that hang have done so, by name."""
+        now, found = self._clock(), {}
+        for source in self._sources:
+            since = self._samples[source.name].asked_at
+            if since is not None and source.progressed_at is not None:
+                since = max(since, source.progressed_at())
+            if since is not None and now - since > source.patience_s:
+                found[source.name] = now - since
+        return found
+
     def alive(self) -> bool:
         """Whether every source's thread is running."""
         return bool(self._threads) and all(thread.is_alive() for thread in self._threads)
@@ -116,7 +130,10 @@ class Sampler:
             message = f"{type(error).__name__}: {error}"
             if message != before.error:
                 log.exception("source %s failed", source.name)
-            self._samples[source.name] = replace(before, error=message, asked_at=None)
+            since = before.failing_since or self._clock()
+            self._samples[source.name] = replace(
+                before, error=message, asked_at=None, failing_since=since
+            )
         else:
             self._samples[source.name] = Sample(reading=reading, read_at=self._clock())
         self._on_sample(source.name)

@@ -101,9 +101,10 @@ class Health(TypedDict):
     """Whether the app itself is well; the run may be in any state."""
 
     status: Literal["ok", "failing"]
+    reasons: list[str]
     sampler_alive: bool
     views_age_s: float
-    history: Literal["not opened", "reading", "ready"]
+    history: Literal["not opened", "reading", "ready", "failing"]
     sources: dict[str, SourceHealth]
 
 
@@ -529,6 +530,7 @@ class SourceHealth(TypedDict):
 
     age_s: float | None
     error: str | None
+    hangs_s: float | None
 
 
 class StoredCheckpoint(TypedDict):

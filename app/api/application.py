@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 
 from app.api.analytics import analytics_routes
+from app.api.docs_page import DOCS_STATIC, docs_page
 from app.api.history import history_routes
 from app.api.old_status import old_status_routes
 from app.api.operations import operations_routes
@@ -38,11 +39,11 @@ def create_api(monitor: Monitor) -> FastAPI:
         version="1",
         description=_ABOUT,
         openapi_url="/api/openapi.json",
-        docs_url="/api/docs",
+        docs_url=None,
         redoc_url=None,
-        static_url="/api/docs-static",
-        swagger_ui_oauth2_redirect_url="/api/docs-oauth2-redirect",
+        static_url=DOCS_STATIC,
     )
+    docs_page(api)
     api.add_exception_handler(HistoryNotReady, _history_error(503))
     api.add_exception_handler(HistoryFailed, _history_error(500))
     check = _Parameters(api)
