@@ -23,7 +23,7 @@ class SqlAnswer:
     """Rows as an Arrow table; ``cut`` when there were more than were wanted.
 
     ``large``: as many bytes as are taken held fewer rows than were wanted. What has no form in
-    Arrow or Python (an infinite date, an interval, a year beyond 9999) is text, as DuckDB writes it.
+    Arrow or Python (an infinite date, an interval, a year beyond 9999) is text as DuckDB writes it.
     """
 
     table: Any

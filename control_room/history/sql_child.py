@@ -19,12 +19,14 @@ import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 _OPEN_FILES = 32
 _TOLD_CHARACTERS = 10_000  # of an error: it may carry any value
 _BATCH_ROWS = 2_048
+_SPARE_AFTER_MS = 100.0  # so that making it does not slow the question down that it is made after
 _DAY_S = 86_400
 _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896  # 0001-01-01 and 9999-12-31
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
@@ -88,14 +90,16 @@ class _Keeper:
         os.set_blocking(wake, False)
         signal.set_wakeup_fd(wake)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        self._make_spare()
         self._poll.register(self._control, select.POLLIN)
         self._poll.register(woken, select.POLLIN)
         while True:
-            if self._spare is None and not self._spare_failed:
-                self._make_spare()
-            wait_ms = None if self._answering else 1e3 * self._bounds.idle_s
+            wanting = self._spare is None and not self._spare_failed
+            wait_ms = _SPARE_AFTER_MS if wanting else 1e3 * self._bounds.idle_s
             ready = dict(self._poll.poll(wait_ms))
-            if not ready:
+            if not ready and wanting:
+                self._make_spare()
+            elif not ready and not self._answering:
                 return
             # First, as their descriptors' numbers are used again once they are reaped.
             for pid, end in self._answering.items():
@@ -123,10 +127,8 @@ class _Keeper:
         assert self._spare is not None
         pid, channel = self._spare
         self._spare, self._spare_failed = None, False
-        try:
+        with suppress(OSError):  # it is gone, and its end will be told
             socket.send_fds(channel, [b"?"], [asked])
-        except OSError:
-            pass  # it is gone, and its end will be told
         channel.close()
         os.close(asked)
         self._answering[pid] = end
@@ -143,10 +145,8 @@ class _Keeper:
                 self._spare, self._spare_failed = None, True  # the next question makes one
                 continue
             self._poll.unregister(end)
-            try:
+            with suppress(BrokenPipeError):
                 os.write(end, str(status).encode())
-            except BrokenPipeError:
-                pass
             os.close(end)
 
     def _make_spare(self) -> None:
@@ -188,7 +188,8 @@ def _answer_one(channel: socket.socket, bounds: Bounds) -> None:
             "python_enable_replacements": "false",
         },
     )
-    connection.execute("SELECT 1").fetchall()
+    if not select.select([channel], [], [], 0)[0]:  # nobody waits yet
+        _warm(connection)
     data, descriptors, *_ = socket.recv_fds(channel, 1, 1)
     if not data:
         return
@@ -207,6 +208,22 @@ def _answer_one(channel: socket.socket, bounds: Bounds) -> None:
     _send(asked, head, table)
 
 
+def _warm(connection: Any) -> None:
+    """Ask something, so that the first question finds loaded and mapped what it needs."""
+    import pyarrow
+
+    connection.execute("ATTACH ':memory:' AS warm; USE warm; USE memory; DETACH warm")
+    connection.execute("BEGIN TRANSACTION READ ONLY")
+    relation = connection.sql(
+        "SELECT a, count(*) AS n FROM (VALUES ('x'), ('y')) AS t(a) GROUP BY 1"
+    )
+    table = _shown(relation.limit(10)).to_arrow_reader(_BATCH_ROWS).read_all()
+    connection.execute("ROLLBACK")
+    _told_whole(connection, table)
+    with pyarrow.ipc.new_stream(pyarrow.BufferOutputStream(), table.schema) as writer:
+        writer.write_table(table)
+
+
 def _send(asked: socket.socket, head: dict[str, Any], table: Any) -> None:
     import pyarrow
 
@@ -220,7 +237,9 @@ def _send(asked: socket.socket, head: dict[str, Any], table: Any) -> None:
         pass  # nobody waits for it any more
 
 
-def _answer(connection: Any, question: dict[str, str], bounds: Bounds) -> tuple[Any, dict[str, Any]]:
+def _answer(
+    connection: Any, question: dict[str, str], bounds: Bounds
+) -> tuple[Any, dict[str, Any]]:
     """The rows, and what is told of them."""
     started = time.perf_counter()
     path = question["database"].replace("'", "''")
@@ -270,7 +289,8 @@ def _within(reader: Any, max_bytes: int) -> tuple[Any, bool]:
     """The rows that take no more than so much, and whether there are more."""
     import pyarrow
 
-    batches, left = [], max_bytes
+    batches: list[Any] = []
+    left = max_bytes
     for batch in reader:
         if batch.nbytes > left:
             fitting = _fitting(batch, left)

@@ -138,17 +138,16 @@ class SqlProcesses:
         except ConnectionError:
             data = b""
         head, size = _head_of(data)
-        if head is None:
-            raise self._ended(ended)
         if "error" in head:
-            raise self._refused(head["error"], head["message"])
+            raise self._refused(str(head["error"]), str(head.get("message")))
         arrow = extra("pyarrow")
         try:
+            cut, large, seconds = (head[name] for name in ("cut", "large", "seconds"))
             table = arrow.ipc.open_stream(arrow.py_buffer(data)[size:]).read_all()
             table.validate(full=True)
-        except (arrow.ArrowException, OSError):
-            raise self._ended(ended) from None
-        return SqlAnswer(table, head["cut"], head["seconds"], head["large"])
+            return SqlAnswer(table, bool(cut), float(seconds), bool(large))
+        except (KeyError, ValueError, TypeError, arrow.ArrowException, OSError):
+            raise self._ended(ended) from None  # it did not come whole
 
     @property
     def _most_bytes(self) -> int:
@@ -254,16 +253,14 @@ def _all_of(source: socket.socket, most: int, deadline: float) -> bytes:
             raise SqlRefused("The answer is larger than was agreed, and was not taken.")
 
 
-def _head_of(data: bytes) -> tuple[dict[str, Any] | None, int]:
-    """What is told of the answer, and where its rows begin; None when it did not come whole."""
+def _head_of(data: bytes) -> tuple[dict[str, Any], int]:
+    """What is told of the answer, empty when it did not come whole; and where its rows begin."""
     size = 4 + int.from_bytes(data[:4], "big")
-    if len(data) < max(5, size):
-        return None, 0
     try:
         head = json.loads(data[4:size])
     except ValueError:
-        return None, 0
-    return (head if isinstance(head, dict) else None), size
+        return {}, size
+    return (head if isinstance(head, dict) else {}), size
 
 
 def _import_paths() -> list[str]:

@@ -144,7 +144,9 @@ def test_more_rows_than_wanted_are_cut_and_said_so(index: HistoryIndex, answer: 
     assert (whole.table.num_rows, whole.cut) == (10, False)
 
 
-def test_what_takes_too_long_is_stopped_and_disturbs_nobody(index: HistoryIndex, answer: Ask) -> None:
+def test_what_takes_too_long_is_stopped_and_disturbs_nobody(
+    index: HistoryIndex, answer: Ask
+) -> None:
     others: list[int] = []
     cursor = index.cursor()
 
