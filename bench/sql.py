@@ -1,4 +1,4 @@
-"""Questions in SQL, answered by a process of their own, beside the same ones asked in this process."""
+"""Questions in SQL: asked of a process of their own, and in this one."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ CREATE TABLE repeats (file VARCHAR, line BIGINT, first_file VARCHAR, first_line 
 
 
 _LET_GO_S = 2.0
-_LONG_LOG_BYTES = 2**20
+_LONG_LOG_BYTES = 2**18
 
 
 class IndexInUse(RuntimeError):

@@ -383,14 +383,10 @@ def test_another_program_still_cannot_write_while_somebody_asks(tmp_path: Path) 
         index.refresh()
         asked = asking(index, processes)
         wait_until(lambda: bool(busy(processes)), what="a process at the question")
-        told = subprocess.run(
-            [sys.executable, "-c", write], capture_output=True, text=True, check=False
-        )
+        told = subprocess.run(write, capture_output=True, text=True, check=False)
         assert "lock" in told.stderr
         asked.join(PATIENCE_S)
-        told = subprocess.run(
-            [sys.executable, "-c", write], capture_output=True, text=True, check=False
-        )
+        told = subprocess.run(write, capture_output=True, text=True, check=False)
         assert "lock" in told.stderr
     processes.close()
 
