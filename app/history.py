@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from control_room.history.database import is_damage
+from control_room.history.extra import extra
 from control_room.history.guard import guarded, is_closed
 from control_room.history.index import HistoryIndex, IndexFailed, IndexInUse, Refresh
 from control_room.history.patterns import PatternRules
+from control_room.history.sql import SqlAnswer, SqlRefused
+from control_room.history.sql_processes import SqlLimits, SqlProcesses
 from control_room.rundir import RunDir
 
 if TYPE_CHECKING:
@@ -58,9 +61,11 @@ class RunHistory:
         *,
         memory_limit_mb: int,
         rules: PatternRules,
+        sql: SqlLimits | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._run = run
+        self._sql = SqlProcesses(SqlLimits() if sql is None else sql)
         self._rules = rules
         self._memory_limit_mb = memory_limit_mb
         self._clock = clock
@@ -141,11 +146,28 @@ class RunHistory:
         """
         return guarded(self._cursor(wait_s), self._failed)
 
-    def cursor_for_questions(self) -> duckdb.DuckDBPyConnection:
-        """The same for somebody's own SQL, whose errors are DuckDB's own."""
-        return guarded(self._cursor(0), self._look_for_damage)
+    def ask(self, text: str) -> SqlAnswer:
+        """The answer to somebody's own question in SQL, found by a process of its own.
+
+        Raises :class:`HistoryNotReady`, also while what is kept on disk is built again, and
+        :class:`~control_room.history.sql.SqlRefused`.
+        """
+        index = self._ready(0)
+        try:
+            return index.ask(text, self._sql)
+        except SqlRefused as refused:
+            if isinstance(refused.__cause__, extra("duckdb").Error):
+                self._look_for_damage(refused.__cause__)
+            raise
+
+    def expect_questions(self) -> None:
+        """Have a process ready that answers the next question in SQL."""
+        self._sql.warm()
 
     def _cursor(self, wait_s: float) -> duckdb.DuckDBPyConnection:
+        return self._ready(wait_s).cursor()
+
+    def _ready(self, wait_s: float) -> HistoryIndex:
         self.want()
         if not self._run.has_logs():
             raise HistoryNotReady("Nothing has been logged in this run yet.")
@@ -155,11 +177,12 @@ class RunHistory:
             raise HistoryNotReady(
                 f"The history is being read from the logs: {self._read_so_far:,} records so far."
             )
-        return index.cursor()
+        return index
 
     def close(self) -> None:
-        """Close the index."""
+        """Close the index, and end the processes that read it."""
         self._up_to_date.clear()
+        self._sql.close()
         if self._index is not None:
             self._index.close()
             self._index = None
@@ -183,6 +206,7 @@ class RunHistory:
         """Throw away what is kept; it is built again by opening it."""
         self._damage = None
         self._up_to_date.clear()
+        self._sql.close()
         if self._mended is not None:
             self._failures = _LAST_FAILURE  # a disk that does it again is not trusted any more
         if self._index is not None:

@@ -40,7 +40,10 @@ class Monitor:
         self._machines_of = machines_of
         rules = PatternRules([pattern.rule() for pattern in settings.history.patterns])
         self.history = RunHistory(
-            RunDir(settings.run_dir), memory_limit_mb=settings.history.memory_limit_mb, rules=rules
+            RunDir(settings.run_dir),
+            memory_limit_mb=settings.history.memory_limit_mb,
+            rules=rules,
+            sql=settings.history.sql_limits(),
         )
         run = RunDir(settings.run_dir)
         own = run_sources(settings, rules, self.history)

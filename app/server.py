@@ -27,6 +27,7 @@ from app.guard import Guard
 from app.hosts import hosts_of
 from app.monitor import Monitor
 from app.nodelay import answer_at_once
+from app.oom import go_before_the_trainer
 from app.service import told_of
 from app.settings import Settings, load_settings
 from app.sources import hush_libraries
@@ -54,6 +55,7 @@ def create_app(settings: Settings) -> st.App:
 
     @asynccontextmanager
     async def lifespan(app: st.App) -> AsyncIterator[None]:
+        go_before_the_trainer()
         monitor.start()
         answer_at_once(settings.port)
         collector = asyncio.create_task(_collect_garbage())

@@ -33,6 +33,7 @@ from pydantic_settings import (
 from app.hosts import host_name
 from collectors.ssh_reading import SshTarget
 from control_room.history.patterns import PatternRule
+from control_room.history.sql_processes import SqlLimits
 from control_room.retention import COMPRESS_AFTER_DAYS, DELETE_AFTER_DAYS
 from control_room.setting_layers import (
     RUN_MAY_SET,
@@ -169,7 +170,18 @@ class History(_Section):
     rows_per_page: Annotated[int, Field(ge=10, le=1000), RUN_MAY_SET] = 100
     sql_timeout_s: Annotated[float, Field(gt=0, le=600)] = 10.0
     sql_max_rows: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    sql_memory_mb: Annotated[int, Field(ge=256)] = 1024  # of a process that answers a question
+    sql_answer_mb: Annotated[int, Field(ge=1, le=512)] = 32
     patterns: Annotated[tuple[Pattern, ...], Field(max_length=200), RUN_MAY_SET] = ()
+
+    def sql_limits(self) -> SqlLimits:
+        """What questions in SQL may take."""
+        return SqlLimits(
+            timeout_s=self.sql_timeout_s,
+            max_rows=self.sql_max_rows,
+            memory_mb=self.sql_memory_mb,
+            answer_mb=self.sql_answer_mb,
+        )
 
 
 class Previews(_Section):

@@ -21,6 +21,7 @@ MODULES = (
     "trainer",
     "app",
     "history",
+    "sql",
     "api",
     "guard",
     "machines",

@@ -11,10 +11,11 @@ import streamlit as st
 
 from app.cards import kit
 from app.current import monitor
+from app.history import HistoryNotReady
 from app.plain_text import plain
-from app.waiting import history_or_wait
+from app.waiting import history_or_wait, wait_for_history
 from control_room.history.queries import Cursor
-from control_room.history.sql import SqlAnswer, SqlRefused, ask, schema_of
+from control_room.history.sql import SqlAnswer, SqlRefused, schema_of
 
 settings = monitor().settings.history
 EXAMPLES = {
@@ -62,6 +63,7 @@ def main() -> None:
     cursor = history_or_wait()
     if cursor is None:
         return
+    monitor().history.expect_questions()
     question, tables = st.columns([3, 1], gap="small")
     with tables:
         schema(cursor)
@@ -109,20 +111,24 @@ def answer(text: str) -> None:
     """The rows that answer the question, or why there are none."""
     if not text.strip():
         return
-    cursor = monitor().history.cursor_for_questions()
     try:
-        found = ask(cursor, text, timeout_s=settings.sql_timeout_s, max_rows=settings.sql_max_rows)
+        found = monitor().history.ask(text)
+    except HistoryNotReady:
+        wait_for_history()
+        return
     except SqlRefused as reason:
         st.error(plain(str(reason)))
         return
     count = f"{found.table.num_rows:,} rows in {1e3 * found.seconds:,.0f} ms"
     if found.cut:
         count = f"The first {count}; there are more"
+    if found.large:
+        count += f", but these are {settings.sql_answer_mb} MB (history.sql_answer_mb)"
     with st.container(horizontal=True):
         st.html(f'<div class="cr">{kit.note(count)}</div>')
         st.download_button(
             "CSV",
-            _csv(found),
+            lambda: _csv(found),  # made when somebody wants it
             file_name="answer.csv",
             mime="text/csv",
             key="sql-csv",
@@ -164,7 +170,7 @@ def _csv(found: SqlAnswer) -> str:
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(found.table.column_names)
-    writer.writerows(row.values() for row in found.table.to_pylist())
+    writer.writerows(zip(*(column.to_pylist() for column in found.table.columns), strict=True))
     return out.getvalue()
 
 

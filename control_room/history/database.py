@@ -9,12 +9,14 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from control_room.history.extra import extra
 from control_room.history.schema import TABLES, VERSION
+from control_room.history.shared_file import SharedFile
 
 _FIXED_TABLES = """
 CREATE TABLE about (made_for VARCHAR);
@@ -38,6 +40,10 @@ ORDER BY ALL
 """
 
 
+_LET_GO_S = 2.0
+_LONG_LOG_BYTES = 2**18
+
+
 class IndexInUse(RuntimeError):
     """Another process has the index open."""
 
@@ -54,6 +60,7 @@ class Database:
         self._duckdb = extra("duckdb")
         self._path = path
         self._made_for = f"{VERSION} {made_for}"
+        self._shares = SharedFile()
         self.damage: str | None = None
         self._config: dict[str, str] = {
             "memory_limit": f"{memory_limit_mb}MB",
@@ -87,6 +94,7 @@ class Database:
             self.connection.execute("CHECKPOINT")
             written = True
         self.connection.close()
+        self._shares.release()
         if written:
             self._seal.set()
         self._seal.release()
@@ -95,9 +103,27 @@ class Database:
         """Close the connection and remove what is on disk; it can be built again."""
         with suppress(self._duckdb.Error):  # somebody may be asking it this moment
             self.connection.close()
+        self._shares.release()
         if self._path is not None:
             _remove(self._path)
             self._seal.release()
+
+    @property
+    def path(self) -> Path | None:
+        """Where it is on disk; None in memory."""
+        return self._path
+
+    @property
+    def shares(self) -> SharedFile:
+        """What lets other processes read the file."""
+        return self._shares
+
+    def put_log_in_order(self) -> None:
+        """Take a long write-ahead log into the file: who opens that reads all of the log."""
+        assert self._path is not None
+        with suppress(OSError, self._duckdb.Error):  # nobody is worse off for the log as it is
+            if _log_of(self._path).stat().st_size > _LONG_LOG_BYTES:
+                self.connection.cursor().execute("CHECKPOINT")
 
     def _open(self, path: Path) -> None:
         try:
@@ -107,6 +133,7 @@ class Database:
             if self._found() in (None, self._made_for):
                 self._make_tables()
                 self._check_made()
+                self._shares.take(path)
                 return
             self.connection.close()
         except (_Damaged, self._duckdb.Error) as error:
@@ -114,14 +141,21 @@ class Database:
         _remove(path)
         self.connection = self._connect(path)
         self._make_tables()
+        self._shares.take(path)
 
     def _connect(self, path: Path) -> Any:
-        try:
-            return self._duckdb.connect(str(path), config=self._config)
-        except self._duckdb.IOException as error:
-            if "set lock" not in str(error):
-                raise
-        raise _in_use(path)
+        # Nobody else of this program has it open. A process that answered a question for one that
+        # was killed may, for a moment.
+        deadline = time.monotonic() + _LET_GO_S
+        while True:
+            try:
+                return self._duckdb.connect(str(path), config=self._config)
+            except self._duckdb.IOException as error:
+                if "set lock" not in str(error):
+                    raise
+            if time.monotonic() > deadline:
+                raise _in_use(path)
+            time.sleep(0.05)
 
     def _make_tables(self) -> None:
         if self._found() is not None:
@@ -227,8 +261,12 @@ def _digest(path: Path) -> bytes:
         return b"gone"
 
 
+def _log_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.wal")
+
+
 def _remove(path: Path) -> None:
-    for leftover in (path, path.with_name(f"{path.name}.wal")):
+    for leftover in (path, _log_of(path)):
         leftover.unlink(missing_ok=True)
 
 

@@ -21,8 +21,11 @@ from control_room.history.database import Database, IndexInUse, is_damage
 from control_room.history.day_parts import DayPart
 from control_room.history.extra import MissingExtra, extra
 from control_room.history.followed import FollowedFiles
+from control_room.history.lending import Lending
 from control_room.history.patterns import PatternRules
 from control_room.history.schema import TABLES
+from control_room.history.sql import SqlAnswer
+from control_room.history.sql_processes import SqlProcesses
 from control_room.history.tail import Position, Reject, TailBatch
 from control_room.history.writer import Part, TableWriter
 from control_room.rundir import LogKind, RunDir
@@ -133,6 +136,7 @@ class HistoryIndex:
                 self._begin(run_id, rules)
         except self._duckdb.Error as error:
             raise IndexFailed(f"The history cannot be kept: {error}") from error
+        self._lending = Lending(self._database)
 
     def __enter__(self) -> Self:
         return self
@@ -150,12 +154,23 @@ class HistoryIndex:
         cursor: duckdb.DuckDBPyConnection = self._connection.cursor()
         return cursor
 
+    def ask(self, text: str, processes: SqlProcesses) -> SqlAnswer:
+        """The answer to somebody's own ``SELECT``, found by a process that only reads the tables.
+
+        Raises :class:`~control_room.history.sql.SqlRefused`.
+        """
+        return self._lending.ask(
+            lambda path: processes.ask(path, text), wait_s=processes.limits.timeout_s
+        )
+
     def close(self) -> None:
-        """Close the database; cursors end with it."""
+        """Close the database; cursors end with it, and so must whoever asks."""
+        self._lending.close()
         self._database.close()
 
     def discard(self) -> None:
         """Close the database, and remove what is kept of it on disk."""
+        self._lending.close()
         self._database.discard()
 
     def refresh(self) -> Refresh:
@@ -163,6 +178,10 @@ class HistoryIndex:
 
         Raises :class:`IndexFailed` when the database cannot; then close it and open it again.
         """
+        with self._lending.writing:
+            return self._refresh_all()
+
+    def _refresh_all(self) -> Refresh:
         total = Refresh()
         try:
             self._judge_steps()
@@ -241,6 +260,7 @@ class HistoryIndex:
         try:
             yield
             self._connection.commit()
+            self._lending.written += 1
         except BaseException:
             # Nothing of this look is in the tables, so the next one starts from where they stand.
             with suppress(self._duckdb.Error):  # a database that failed cannot do this either

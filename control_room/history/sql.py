@@ -1,20 +1,15 @@
-"""Somebody's own question in SQL: one reading statement, with a time limit and a row limit.
+"""Somebody's own question in SQL: what its answer is, and what it may be about.
 
-What keeps it from doing harm: the database itself is shut to files, extensions and settings (see
-:mod:`~control_room.history.database`), only a ``SELECT`` is taken, and it runs in a transaction
-that cannot write. A single value that is made huge (``repeat('x', 1e9)``) is not held back.
+What keeps it from doing harm: a process of its own answers it (see
+:mod:`~control_room.history.sql_processes`), bounded in memory and time, on tables that it can only
+read; files, extensions and settings are shut, and only one ``SELECT`` is taken.
 """
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from control_room.history.extra import extra
 from control_room.history.queries import Cursor
 from control_room.history.schema import TABLES
 
@@ -25,66 +20,16 @@ class SqlRefused(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class SqlAnswer:
-    """Rows as an Arrow table; ``cut`` when there were more than were wanted."""
+    """Rows as an Arrow table; ``cut`` when there were more than were wanted.
+
+    ``large``: as many bytes as are taken held fewer rows than were wanted. What has no form in
+    Arrow or Python (an infinite date, an interval, a year beyond 9999) is text as DuckDB writes it.
+    """
 
     table: Any
     cut: bool
     seconds: float
-
-
-def ask(cursor: Cursor, text: str, *, timeout_s: float, max_rows: int) -> SqlAnswer:
-    """The answer to one ``SELECT`` (also ``FROM``, ``WITH``, ``DESCRIBE``, ``SUMMARIZE``).
-
-    The cursor must be for this question alone. Raises :class:`SqlRefused`.
-    """
-    duckdb = extra("duckdb")
-    started = time.perf_counter()
-    try:
-        statement = _only_select(cursor, text)
-        with _reading(cursor), _time_limit(cursor, timeout_s):
-            table = cursor.sql(statement).limit(max_rows + 1).to_arrow_table()
-    except duckdb.InterruptException:
-        raise SqlRefused(
-            f"The question took longer than {timeout_s:g} s and was stopped. Ask for fewer rows, "
-            "or raise history.sql_timeout_s."
-        ) from None
-    except duckdb.Error as error:
-        raise SqlRefused(str(error)) from None
-    return SqlAnswer(
-        table.slice(0, max_rows), table.num_rows > max_rows, time.perf_counter() - started
-    )
-
-
-def _only_select(cursor: Cursor, text: str) -> str:
-    statements = cursor.extract_statements(text)
-    if len(statements) != 1:
-        raise SqlRefused("Ask one question at a time: one statement, without a second after it.")
-    statement = statements[0]
-    if statement.type != extra("duckdb").StatementType.SELECT:
-        raise SqlRefused(
-            f"{statement.type.name} is refused: the history is only read here, by SELECT."
-        )
-    return str(statement.query)
-
-
-@contextmanager
-def _reading(cursor: Cursor) -> Iterator[None]:
-    cursor.execute("BEGIN TRANSACTION READ ONLY")
-    try:
-        yield
-    finally:
-        cursor.execute("ROLLBACK")
-
-
-@contextmanager
-def _time_limit(cursor: Cursor, seconds: float) -> Iterator[None]:
-    timer = threading.Timer(seconds, cursor.interrupt)
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        timer.join()  # so that it cannot interrupt what comes next
+    large: bool = False
 
 
 # What a question may be about: the records, and the lines that are none.

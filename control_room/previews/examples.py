@@ -15,9 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from control_room.settings_files import open_in_run
-
 from control_room.encoding import load_json
+from control_room.settings_files import open_in_run
 
 Message = Mapping[str, str]
 _MOST_PROBLEMS = 10

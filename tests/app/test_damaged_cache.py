@@ -18,6 +18,7 @@ from app.history import HistoryFailed, HistoryNotReady, RunHistory
 from control_room import Recorder, RunDir
 from control_room.history.patterns import PatternRules
 from control_room.history.schema import TABLES
+from control_room.history.sql import SqlRefused
 
 COUNT = 3_000
 Damage = Callable[[bytearray, random.Random], None]
@@ -189,13 +190,30 @@ def test_damage_that_shows_only_when_a_page_asks_is_mended_too(
     history.close()
 
 
+def test_damage_that_a_question_in_sql_meets_is_mended_too(run: RunDir, cached: Cached) -> None:
+    leave(run, cached.ended, None, 0)
+    history = a_history(run)
+    history.refresh()
+    assert history.ask("SELECT count(*) AS n FROM previews").table.num_rows == 1
+    with (run.cache / "history.duckdb").open("r+b") as file:
+        size = file.seek(0, 2)
+        file.seek(3 * 4_096)
+        file.write(b"\x5a" * (size - 3 * 4_096))
+    with pytest.raises(HistoryNotReady, match="built again"):
+        history.ask("SELECT sum(length(prompt)), max(model_answer) FROM previews")
+    assert history.refresh().added == 2 * COUNT
+    assert rows(history) == cached.rows
+    assert history.ask("SELECT count(*) AS n FROM previews").table.num_rows == 1
+    history.close()
+
+
 def test_a_question_that_is_wrong_is_no_damage(run: RunDir, cached: Cached) -> None:
     leave(run, cached.ended, None, 0)
     history = a_history(run)
     history.refresh()
     for question in ("SELECT nothing", "SELEC", "SELECT 'x'::INT", "SELECT * FROM nowhere"):
-        with pytest.raises(duckdb.Error):
-            history.cursor_for_questions().execute(question)
+        with pytest.raises(SqlRefused):
+            history.ask(question)
         with pytest.raises(HistoryFailed, match="cannot answer"):
             history.cursor().execute(question)
     assert history.refresh().added == 0

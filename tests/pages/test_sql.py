@@ -51,3 +51,15 @@ def test_what_is_refused_is_explained(history: Monitor, text: str) -> None:
 def test_a_cut_answer_says_so(history: Monitor) -> None:
     page = ask(open_page("sql"), "FROM range(100_000)")
     assert "The first 10,000 rows" in html(page)
+
+
+def test_a_value_that_python_does_not_know_is_shown_and_downloaded(history: Monitor) -> None:
+    page = ask(open_page("sql"), "SELECT 'infinity'::DATE AS a, INTERVAL 1 MONTH AS b, 1 AS a")
+    assert page.dataframe[0].value.iloc[0].tolist() == ["infinity", "1 month", 1]
+
+
+def test_a_question_for_too_much_memory_is_told_in_words(history: Monitor) -> None:
+    page = ask(open_page("sql"), "SELECT repeat('x', 2000000000)")
+    assert "memory" in page.error[0].value
+    page = ask(page, "SELECT count(*) AS n FROM previews")
+    assert page.dataframe[0].value.to_dict("list") == {"n": [130]}

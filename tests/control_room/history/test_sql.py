@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,8 @@ import pytest
 from control_room import Recorder, RunDir
 from control_room.history.index import HistoryIndex
 from control_room.history.schema import TABLES
-from control_room.history.sql import SqlAnswer, SqlRefused, ask, schema_of
+from control_room.history.sql import SqlAnswer, SqlRefused, schema_of
+from control_room.history.sql_processes import SqlLimits, SqlProcesses
 from tests.support import ROOT
 
 COUNT = 20
@@ -33,8 +36,28 @@ def index(
         yield opened
 
 
-def answer(index: HistoryIndex, text: str, **limits: Any) -> SqlAnswer:
-    return ask(index.cursor(), text, **{"timeout_s": 30.0, "max_rows": 100, **limits})
+@pytest.fixture(scope="module")
+def processes() -> Iterator[SqlProcesses]:
+    started = SqlProcesses(SqlLimits(timeout_s=30.0, max_rows=100))
+    yield started
+    started.close()
+
+
+Ask = Callable[..., SqlAnswer]
+
+
+@pytest.fixture
+def answer(processes: SqlProcesses) -> Iterator[Ask]:
+    with ExitStack() as others:
+
+        def ask(index: HistoryIndex, text: str, **limits: Any) -> SqlAnswer:
+            if not limits:
+                return index.ask(text, processes)
+            other = SqlProcesses(replace(processes.limits, **limits))
+            others.callback(other.close)
+            return index.ask(text, other)
+
+        yield ask
 
 
 @pytest.mark.parametrize(
@@ -47,11 +70,13 @@ def answer(index: HistoryIndex, text: str, **limits: Any) -> SqlAnswer:
         ("SELECT 'a; b' AS s", [{"s": "a; b"}]),
     ],
 )
-def test_reading_is_answered(index: HistoryIndex, text: str, rows: list[dict[str, Any]]) -> None:
+def test_reading_is_answered(
+    index: HistoryIndex, answer: Ask, text: str, rows: list[dict[str, Any]]
+) -> None:
     assert answer(index, text).table.to_pylist() == rows
 
 
-def test_a_table_can_be_described_and_summed_up(index: HistoryIndex) -> None:
+def test_a_table_can_be_described_and_summed_up(index: HistoryIndex, answer: Ask) -> None:
     assert answer(index, "DESCRIBE previews").table.num_rows > 20
     assert answer(index, "SUMMARIZE previews").table.num_rows > 20
 
@@ -95,7 +120,9 @@ def test_a_table_can_be_described_and_summed_up(index: HistoryIndex) -> None:
         "banana",
     ],
 )
-def test_everything_else_is_refused_with_a_reason(index: HistoryIndex, text: str) -> None:
+def test_everything_else_is_refused_with_a_reason(
+    index: HistoryIndex, answer: Ask, text: str
+) -> None:
     with pytest.raises(SqlRefused) as refused:
         answer(index, text)
     assert str(refused.value)
@@ -103,21 +130,23 @@ def test_everything_else_is_refused_with_a_reason(index: HistoryIndex, text: str
     assert not Path("stolen.csv").exists()
 
 
-def test_variables_of_the_program_are_no_tables(index: HistoryIndex) -> None:
+def test_variables_of_the_program_are_no_tables(index: HistoryIndex, answer: Ask) -> None:
     mine = answer(index, "SELECT 1 AS a").table
     assert mine.num_rows == 1
     with pytest.raises(SqlRefused):
         answer(index, "SELECT * FROM mine")
 
 
-def test_more_rows_than_wanted_are_cut_and_said_so(index: HistoryIndex) -> None:
+def test_more_rows_than_wanted_are_cut_and_said_so(index: HistoryIndex, answer: Ask) -> None:
     cut = answer(index, "FROM range(1000)", max_rows=10)
     assert (cut.table.num_rows, cut.cut) == (10, True)
     whole = answer(index, "FROM range(10)", max_rows=10)
     assert (whole.table.num_rows, whole.cut) == (10, False)
 
 
-def test_what_takes_too_long_is_stopped_and_disturbs_nobody(index: HistoryIndex) -> None:
+def test_what_takes_too_long_is_stopped_and_disturbs_nobody(
+    index: HistoryIndex, answer: Ask
+) -> None:
     others: list[int] = []
     cursor = index.cursor()
 
@@ -141,7 +170,7 @@ def test_what_takes_too_long_is_stopped_and_disturbs_nobody(index: HistoryIndex)
     assert others and set(others) == {COUNT}
 
 
-def test_logging_goes_on_while_somebody_asks(index: HistoryIndex) -> None:
+def test_logging_goes_on_while_somebody_asks(index: HistoryIndex, answer: Ask) -> None:
     assert answer(index, "SELECT count(*) AS n FROM previews").table.num_rows == 1
     assert index.refresh().added == 0
 
