@@ -24,6 +24,7 @@ from app.monitor import Monitor
 from app.nodelay import answer_at_once
 from app.settings import Settings, load_settings
 from app.sources import hush_libraries
+from control_room.quiet_logs import keep_secrets_out_of_logs
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "app" / "main.py"
@@ -37,6 +38,7 @@ def create_app(settings: Settings) -> st.App:
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
     )
+    keep_secrets_out_of_logs()
     hush_libraries()
     monitor = Monitor(settings)
 

@@ -7,23 +7,36 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import socket
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+from pydantic_settings import SettingsError as EnvironmentError_
 
 from collectors.ssh_reading import SshTarget
+from control_room.address import Address
+from control_room.error_words import words_for
 from control_room.history.patterns import PatternRule
+from control_room.redaction import is_secret_name, redacted
 from control_room.retention import COMPRESS_AFTER_DAYS, DELETE_AFTER_DAYS
+from control_room.secret import Secret, key_from
 
 ENV_PREFIX = "CONTROL_ROOM_"
 FILE_NAME = "control_room.toml"
@@ -32,6 +45,9 @@ Percent = Annotated[float, Field(ge=0, le=100)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 ZoneSeconds = Annotated[float, Field(ge=0.5, le=3600)]  # below, a page would never come to rest
+
+
+_MOST_SHOWN = 80  # characters of a wrong value
 
 
 class SettingsError(ValueError):
@@ -199,10 +215,10 @@ class Ssh(_Section):
 class Http(_Section):
     """How a machine's inference server is reached. Keys stand in a file or in the environment."""
 
-    url: Annotated[str, Field(pattern=r"^https?://[^/\s]+")]  # without /v1
+    url: Annotated[Address, PlainValidator(Address.of)]  # without /v1
     api: Literal["auto", "native", "openai"] = "auto"
     api_key_file: Path | None = None
-    api_key_env: str | None = None
+    api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
 
     @model_validator(mode="after")
     def _one_key(self) -> Self:
@@ -210,11 +226,9 @@ class Http(_Section):
             raise ValueError("set api_key_file or api_key_env, not both")
         return self
 
-    def key(self) -> str | None:
-        """The key as it is now. Raises OSError when its file cannot be read."""
-        if self.api_key_file is not None:
-            return self.api_key_file.expanduser().read_text(encoding="utf-8").strip()
-        return None if self.api_key_env is None else os.environ.get(self.api_key_env)
+    def key(self) -> Secret | None:
+        """The key as it is now. Raises :class:`control_room.secret.BadSecret`."""
+        return key_from(self.api_key_file, self.api_key_env)
 
 
 class Machine(_Section):
@@ -335,8 +349,21 @@ def _from_file(path: Path) -> dict[str, Any]:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(
-            f"{path} cannot be read: {error}. Mend it, or move it away to use the defaults."
+            f"{path} cannot be read: {why_not_read(error)}. Mend it, or move it away to use the defaults."
         ) from None
+
+
+def why_not_read(error: OSError | ValueError) -> str:
+    """Why a settings file cannot be read, quoting nothing of it."""
+    if not isinstance(error, tomllib.TOMLDecodeError):
+        return words_for(error)
+    where = re.search(r"\(at (line \d+, column \d+|end of document)\)", str(error))
+    return words_for(error) + (f" at {where[1]}" if where else "")
+
+
+def _named(error: EnvironmentError_) -> str:
+    found = re.search(r'field "(\w+)"', str(error))
+    return found[1] if found else "one of its settings"
 
 
 def _from_environment() -> dict[str, Any]:
@@ -347,7 +374,13 @@ def _from_environment() -> dict[str, Any]:
             nearest = difflib.get_close_matches(name, known, n=1)
             hint = f"Did you mean {nearest[0]}?" if nearest else "No setting has that name."
             raise SettingsError(f"the environment variable {name} sets nothing. {hint}")
-    return dict(EnvSettingsSource(Settings)())
+    try:
+        return dict(EnvSettingsSource(Settings)())
+    except EnvironmentError_ as error:
+        # It names the setting; what it comes from quotes the value.
+        raise SettingsError(
+            f"the environment sets what is not understood: {_named(error)} takes JSON"
+        ) from None
 
 
 def _merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
@@ -377,8 +410,20 @@ def _explain(error: ValidationError, sources: Mapping[str, Mapping[str, Any]]) -
             )
         else:
             allowed = item["msg"].removeprefix("Value error, ")
-        lines.append(f"{name} = {item['input']!r}{source}: {allowed}")
+        lines.append(f"{name}{_given(item)}{source}: {allowed}")
     return "wrong settings:\n  " + "\n  ".join(lines)
+
+
+def _given(item: Any) -> str:
+    """The value, where it is one that may be shown: no secret, nor a table that may hold one."""
+    value, name = item["input"], str(item["loc"][-1]) if item["loc"] else ""
+    if isinstance(value, bool | int | float):
+        return f" = {value!r}"
+    secret = is_secret_name(name) or name.startswith("api_key") or name == "url"
+    if not isinstance(value, str) or secret or item["type"] == "extra_forbidden":
+        return ""
+    shown = redacted(value)
+    return f" = {shown if len(shown) <= _MOST_SHOWN else shown[:_MOST_SHOWN] + '…'!r}"
 
 
 def _has(tree: Mapping[str, Any], path: tuple[int | str, ...]) -> bool:

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-import os
+import re
 import tomllib
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from control_room.address import Address
+from control_room.error_words import words_for
 from control_room.previews.checkpoints import Checkpoint
 from control_room.scorers import Scorer, scorer_of
+from control_room.secret import Secret, key_from
 
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -29,7 +42,7 @@ class _Section(BaseModel):
 class Server(_Section):
     """Whom to ask, and how a checkpoint becomes the model that answers."""
 
-    url: Annotated[str, Field(pattern=r"^https?://[^/\s]+")]  # the root, without /v1
+    url: Annotated[Address, PlainValidator(Address.of)]  # the root, without /v1
     api: Literal["chat", "completions"] = "chat"
     model: str = "{checkpoint}"  # may hold {checkpoint} and {step}
     # How the specification's server is told to load the checkpoint first.
@@ -37,7 +50,7 @@ class Server(_Section):
     model_path: str | None = None  # where it finds one; holds {checkpoint} or {step}
     load_timeout_s: Seconds = 300.0
     api_key_file: Path | None = None
-    api_key_env: str | None = None
+    api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
     concurrency: Count = 8
     timeout_s: Seconds = 120.0  # of one answer
     attempts: Count = 4
@@ -67,11 +80,9 @@ class Server(_Section):
             )
         return self
 
-    def key(self) -> str | None:
-        """The key as it is now. Raises OSError when its file cannot be read."""
-        if self.api_key_file is not None:
-            return self.api_key_file.expanduser().read_text(encoding="utf-8").strip()
-        return None if self.api_key_env is None else os.environ.get(self.api_key_env)
+    def key(self) -> Secret | None:
+        """The key as it is now. Raises :class:`control_room.secret.BadSecret`."""
+        return key_from(self.api_key_file, self.api_key_env)
 
 
 class Decoding(_Section):
@@ -164,7 +175,26 @@ class Checkpoints(_Section):
 class Queue(_Section):
     """Where rounds wait: in the run's cache, or in a Redis that several machines share."""
 
-    redis_url: str | None = None
+    redis_url: SecretStr | None = None  # may hold a password
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_one(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is None:
+            return None
+        try:
+            parts = urlsplit(url.get_secret_value())
+            usable = parts.scheme in ("redis", "rediss", "unix") and (parts.port or 1) > 0
+        except ValueError:
+            usable = False
+        if not usable:
+            raise ValueError(
+                "expected redis://NAME:PORT/0; in a password write @ as %40, / as %2F and # as %23"
+            )
+        Secret(url.get_secret_value())
+        if parts.password is not None:
+            Secret(unquote(parts.password))
+        return url
 
 
 class Config(_Section):
@@ -212,7 +242,7 @@ def load_config(file: Path) -> Config:
             '  [[examples]]\n  file = "examples.jsonl"'
         ) from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{file} cannot be read: {error}") from None
+        raise ConfigError(f"{file} cannot be read: {_why_not_read(error)}") from None
     try:
         return Config(**told, base=file.resolve().parent)
     except ValidationError as error:
@@ -220,6 +250,12 @@ def load_config(file: Path) -> Config:
         raise ConfigError(f"wrong settings in {file}:\n  " + "\n  ".join(lines)) from None
     except TypeError as error:
         raise ConfigError(f"wrong settings in {file}: {error}") from None
+
+
+def _why_not_read(error: OSError | ValueError) -> str:
+    """Quoting nothing of the file."""
+    where = re.search(r"\(at (line \d+, column \d+|end of document)\)", str(error))
+    return words_for(error) + (f" at {where[1]}" if where else "")
 
 
 def _name(item: Any) -> str:

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from huey import Huey, PriorityRedisHuey, SqliteHuey
 
+from control_room.error_words import words_for
 from control_room.previews.checkpoints import Checkpoint, find_checkpoints
 from control_room.previews.config import Config
 from control_room.previews.config import Round as RoundSettings
@@ -183,7 +184,7 @@ class Runner:
                     kind=kind,
                     checkpoint_id=name,
                     outcome="failed",
-                    reason=f"{type(error).__name__}: {error}",
+                    reason=f"{words_for(error)}; the runner's log says more",
                 )
             )
         finally:
@@ -336,7 +337,7 @@ def _id(kind: str, checkpoint: Checkpoint) -> str:
 def _queue(run: RunDir, config: Config) -> Huey:
     name = "control-room-" + run.path.resolve().name
     if config.queue.redis_url is not None:
-        return PriorityRedisHuey(name, url=config.queue.redis_url, results=False)
+        return PriorityRedisHuey(name, url=config.queue.redis_url.get_secret_value(), results=False)
     run.cache.mkdir(parents=True, exist_ok=True)
     return SqliteHuey(name, filename=str(run.cache / "rounds.sqlite"), results=False)
 
