@@ -349,7 +349,8 @@ def _from_file(path: Path) -> dict[str, Any]:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(
-            f"{path} cannot be read: {why_not_read(error)}. Mend it, or move it away to use the defaults."
+            f"{path} cannot be read: {why_not_read(error)}. Mend it, or move it away to use the "
+            "defaults."
         ) from None
 
 

@@ -136,10 +136,14 @@ def parse_mig(text: str) -> Mapping[str, tuple[MigInstance, ...]]:
     for line in text.splitlines():
         if whole := _MIG_GPU.match(line):
             gpu = whole[1]
-        elif (part := _MIG_PART.match(line)) and gpu is not None:
-            if len(found) < MOST_GPUS and len(found.get(gpu, ())) < MOST_INSTANCES:
-                instance = MigInstance(uuid=told_text(part[2]), name=told_text(f"MIG {part[1]}"))
-                found[gpu] = (*found.get(gpu, ()), instance)
+        elif (
+            (part := _MIG_PART.match(line))
+            and gpu is not None
+            and len(found) < MOST_GPUS
+            and len(found.get(gpu, ())) < MOST_INSTANCES
+        ):
+            instance = MigInstance(uuid=told_text(part[2]), name=told_text(f"MIG {part[1]}"))
+            found[gpu] = (*found.get(gpu, ()), instance)
     return found
 
 

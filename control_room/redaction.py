@@ -58,7 +58,7 @@ def is_secret_name(name: str) -> bool:
 
 
 def redacted(text: str) -> str:
-    """``text`` without known secrets, logins and queries of addresses, and what looks like a key."""
+    """``text`` without known secrets, logins and queries of addresses, and what looks like keys."""
     for secret in known_secrets():
         if secret in text:
             text = text.replace(secret, HIDDEN)

@@ -127,7 +127,7 @@ def _says_unknown_model(answer: HttpAnswer) -> bool:
     return any(isinstance(text, str) and _UNKNOWN_MODEL.match(text) for text in said)
 
 
-def _retry_after(answer: httpx.Response) -> float | None:
+def _retry_after(answer: HttpAnswer) -> float | None:
     try:
         return max(0.0, float(answer.headers["retry-after"]))
     except (KeyError, ValueError):
