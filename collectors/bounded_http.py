@@ -76,7 +76,8 @@ class BoundedHttp:
                 keepalive_expiry=_KEPT_S,
                 network_backend=_Backend(allowance),
             )
-        told = {"Accept-Encoding": "identity", **headers}
+        told: list[tuple[bytes | str, bytes | str]] = [("Accept-Encoding", "identity")]
+        told += headers.items()
         try:
             with self._pool.stream(
                 "GET", url, headers=told, extensions={"timeout": {"pool": self._timeout_s}}

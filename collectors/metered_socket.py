@@ -9,6 +9,8 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+_CHUNK_BYTES = 2**16
+
 
 class MeteredSocket:
     """Anything that reads and writes as a socket does, with an allowance of bytes to receive."""
@@ -28,7 +30,8 @@ class MeteredSocket:
         """As a socket's; the end of the stream once too much has come."""
         if self.exceeded:
             return b""
-        data: bytes = self._sock.recv(size)
+        # What is asked for is reserved before anything comes, and who is asked says how much.
+        data: bytes = self._sock.recv(min(size, _CHUNK_BYTES))
         with self._lock:
             self._left -= len(data)
             if self._left >= 0:

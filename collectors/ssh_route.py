@@ -11,6 +11,7 @@ from pathlib import Path
 import paramiko
 from cryptography.exceptions import UnsupportedAlgorithm
 from paramiko.auth_strategy import AuthSource, AuthStrategy, InMemoryPrivateKey
+from paramiko.pkey import UnknownKeyType
 
 from collectors.ssh_reading import SshState, SshTarget
 from control_room.secret import read_regular, why_unreadable
@@ -18,7 +19,7 @@ from control_room.secret import read_regular, why_unreadable
 MAX_KNOWN_HOSTS_BYTES = 16 * 2**20
 _MAX_CONFIG_BYTES = 2**20
 _MAX_KEY_BYTES = 2**16
-_KEY_ERRORS = (paramiko.UnknownKeyType, UnsupportedAlgorithm)
+_KEY_ERRORS = (UnknownKeyType, UnsupportedAlgorithm)
 _SYSTEM_KNOWN_HOSTS = Path("/etc/ssh/ssh_known_hosts")
 _USER_KNOWN_HOSTS = "~/.ssh/known_hosts"
 _DEFAULT_KEYS = ("~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa")
