@@ -137,7 +137,8 @@ def read_regular(file: Path, max_bytes: int) -> bytes:
 
 def why_unreadable(error: OSError) -> str:
     """The system's word for it, without the path."""
-    return (error.strerror or type(error).__name__).lower()
+    words = error.strerror or type(error).__name__
+    return words[0].lower() + words[1:]
 
 
 def _checked(value: str, where: str) -> Secret:

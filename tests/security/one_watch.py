@@ -53,7 +53,8 @@ def main() -> None:
         history = MachineHistory(Path(directory), ready=lambda: False)
         sources = machine_sources(settings, history, _no_view)
         source = next(each for each in sources if each.name.startswith(("ssh ", "http ")))
-        before, slowest_s, states = psutil.Process().memory_info().rss, 0.0, []
+        before, slowest_s = psutil.Process().memory_info().rss, 0.0
+        states: list[str] = []
         _forget_peak()
         messages: dict[str, None] = {}
         began_at = time.monotonic()
@@ -81,7 +82,8 @@ def main() -> None:
             "grown_mb": (peak - before) / 2**20,
             "slowest_s": slowest_s,
         }
-        print(json.dumps(told))
+        sys.stdout.write(json.dumps(told))
+        sys.stdout.flush()
         if source.close is not None:
             source.close()
 

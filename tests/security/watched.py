@@ -39,6 +39,7 @@ def watch(machine: dict[str, Any], *, seconds: float = 4.0, timeout_s: float = 2
         cwd=ROOT,
         env={**os.environ, "MALLOC_ARENA_MAX": "2"},
         capture_output=True,
+        check=False,
         text=True,
         timeout=seconds + 3 * PATIENCE_S,
     )
