@@ -141,7 +141,7 @@ def _hop(
     host = str(found["hostname"])
     told_port = str(found.get("port", paramiko.config.SSH_PORT))
     if not told_port.isdigit():
-        raise SshError("unreachable", f"{target.config_file}: Port is no number")
+        raise SshError("unreachable", f"{target.config_file}: the Port of {name} is no number")
     files = [str(target.key_file)] if target.key_file else list(found.get("identityfile", ()))
     known = [str(target.known_hosts_file)] if target.known_hosts_file else _known_hosts(found)
     jump = str(found.get("proxyjump", "none"))
