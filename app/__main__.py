@@ -21,11 +21,13 @@ from app.settings import (
     load_settings,
     settings_of_runs,
 )
+from control_room.quiet_logs import keep_secrets_out_of_logs
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse flags, check the settings, serve until stopped. Returns the exit status."""
     arguments = _parser().parse_args(argv)
+    keep_secrets_out_of_logs()
     try:
         settings = load_settings(_flags(arguments), config=arguments.config)
         if arguments.command == "check":
@@ -115,13 +117,13 @@ def _flags(arguments: argparse.Namespace) -> dict[str, Any]:
     for assignment in arguments.set:
         name, equals, value = assignment.partition("=")
         if not equals:
-            raise SettingsError(f"--set {assignment}: expected NAME=VALUE")
+            raise SettingsError("--set: expected NAME=VALUE")
         table = flags
         *tables, last = name.split(".")
         for part in tables:
             table = table.setdefault(part, {})
             if not isinstance(table, dict):
-                raise SettingsError(f"--set {assignment}: {part} has no settings of its own")
+                raise SettingsError(f"--set {name}: {part} has no settings of its own")
         table[last] = _toml_value(value)
     return flags
 

@@ -253,9 +253,9 @@ def _server(
         return None
     reading = sample.reading
     if reading is None:
-        return ServerStatus(url=machine.http.url, online=False, message=sample.error)
+        return ServerStatus(url=str(machine.http.url), online=False, message=sample.error)
     return ServerStatus(
-        url=machine.http.url,
+        url=str(machine.http.url),
         online=reading.state == "ok",
         message=reading.message,
         api=reading.api,

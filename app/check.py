@@ -14,6 +14,7 @@ from collectors.gpu import NvmlSession
 from collectors.gpu_reading import GpusReading
 from collectors.host import HostReading, HostWatch
 from collectors.training import LivenessPolicy, TrainingWatch
+from control_room.error_words import words_for
 from control_room.history.day_parts import day_parts
 from control_room.rundir import LOG_KINDS, LogKind, RunDir
 
@@ -63,7 +64,9 @@ def _log(run: RunDir, kind: LogKind) -> Finding:
     try:
         days = len({part.day for part in day_parts(run, kind)})
     except OSError as error:
-        return Finding(f"{kind} log", "wrong", f"{run.logs(kind)} cannot be read: {error}")
+        return Finding(
+            f"{kind} log", "wrong", f"{run.logs(kind)} cannot be read: {words_for(error)}"
+        )
     text = f"{days} days in {run.logs(kind)}" if days else f"nothing in {run.logs(kind)} yet"
     return Finding(f"{kind} log", "ok" if days else "note", text)
 

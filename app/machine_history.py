@@ -25,6 +25,8 @@ MINUTE_S = 60
 VERSION = 1
 SPARKLINE_MINUTES = 60
 WHOLE_MACHINE = ""  # in place of a GPU's UUID
+MOST_DEVICES = 128  # of a machine in a minute
+MOST_QUEUES = 200  # in a minute
 
 VALUES = (
     "util_pct",
@@ -129,7 +131,8 @@ class MachineHistory:
             for machine in system.machines:
                 self._count(machine)
             for queue in system.job_queues:
-                if queue.pending is not None:
+                known = (queue.machine, queue.kind) in self._queues
+                if queue.pending is not None and (known or len(self._queues) < MOST_QUEUES):
                     of_queue = self._queues.setdefault((queue.machine, queue.kind), [])
                     of_queue.append(queue.pending)
             return self._trends
@@ -147,7 +150,11 @@ class MachineHistory:
     def _count(self, machine: MachineStatus) -> None:
         host = {name: getattr(machine, name, None) for name in VALUES} if machine.online else {}
         self._means(machine.name, WHOLE_MACHINE).add(machine.name, machine.online, host)
+        devices = {device for name, device in self._devices if name == machine.name}
         for gpu in machine.gpus:
+            devices.add(gpu.uuid)
+            if len(devices) > MOST_DEVICES:
+                break  # it calls them differently each time
             told = {name: getattr(gpu, name, None) for name in VALUES}
             self._means(machine.name, gpu.uuid).add(_called(gpu), machine.online, told)
 

@@ -32,6 +32,7 @@ from app.service import told_of
 from app.settings import Settings, load_settings
 from app.sources import hush_libraries
 from app.streamlit_config import forget_working_dir
+from control_room.quiet_logs import keep_secrets_out_of_logs
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "app" / "main.py"
@@ -48,6 +49,7 @@ def create_app(settings: Settings) -> st.App:
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
     )
+    keep_secrets_out_of_logs()
     hush_libraries()
     for left_out in settings.left_out:
         log.warning(left_out)

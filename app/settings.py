@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PlainValidator,
     PrivateAttr,
     ValidationError,
     model_validator,
@@ -29,12 +31,16 @@ from pydantic_settings import (
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
+from pydantic_settings import SettingsError as EnvironmentError_
 
 from app.hosts import host_name
 from collectors.ssh_reading import SshTarget
+from control_room.address import Address
 from control_room.history.patterns import PatternRule
 from control_room.history.sql_processes import SqlLimits
+from control_room.redaction import is_secret_name, redacted
 from control_room.retention import COMPRESS_AFTER_DAYS, DELETE_AFTER_DAYS
+from control_room.secret import Secret, key_from
 from control_room.setting_layers import (
     RUN_MAY_SET,
     absolute,
@@ -56,6 +62,9 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Patience = Annotated[float, Field(gt=0, le=366 * 24 * 3600)]  # seconds
 ZoneSeconds = Annotated[float, Field(ge=0.5, le=3600)]  # below, a page would never come to rest
+
+
+_MOST_SHOWN = 80  # characters of a wrong value
 
 
 class SettingsError(ValueError):
@@ -247,10 +256,10 @@ class Ssh(_Section):
 class Http(_Section):
     """How a machine's inference server is reached. Keys stand in a file or in the environment."""
 
-    url: Annotated[str, Field(pattern=r"^https?://[^/\s]+")]  # without /v1
+    url: Annotated[Address, PlainValidator(Address.of)]  # without /v1
     api: Literal["auto", "native", "openai"] = "auto"
     api_key_file: Path | None = None
-    api_key_env: str | None = None
+    api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
 
     @model_validator(mode="after")
     def _one_key(self) -> Self:
@@ -258,11 +267,9 @@ class Http(_Section):
             raise ValueError("set api_key_file or api_key_env, not both")
         return self
 
-    def key(self) -> str | None:
-        """The key as it is now. Raises OSError when its file cannot be read."""
-        if self.api_key_file is not None:
-            return self.api_key_file.expanduser().read_text(encoding="utf-8").strip()
-        return None if self.api_key_env is None else os.environ.get(self.api_key_env)
+    def key(self) -> Secret | None:
+        """The key as it is now. Raises :class:`control_room.secret.BadSecret`."""
+        return key_from(self.api_key_file, self.api_key_env)
 
 
 class Machine(_Section):
@@ -422,6 +429,11 @@ def settings_of_runs() -> Iterator[tuple[str, object, bool]]:
     return ((name, default, may[name]) for name, default in setting_defaults())
 
 
+def _named(error: EnvironmentError_) -> str:
+    found = re.search(r'field "(\w+)"', str(error))
+    return found[1] if found else "one of its settings"
+
+
 def _from_environment() -> dict[str, Any]:
     known = {ENV_PREFIX + name.replace(".", "__").upper() for name, _ in setting_defaults()}
     sections = {name.split("__", 1)[0] for name in known if "__" in name}
@@ -430,7 +442,13 @@ def _from_environment() -> dict[str, Any]:
             nearest = difflib.get_close_matches(name, known, n=1)
             hint = f"Did you mean {nearest[0]}?" if nearest else "No setting has that name."
             raise SettingsError(f"the environment variable {name} sets nothing. {hint}")
-    return dict(EnvSettingsSource(Settings)())
+    try:
+        return dict(EnvSettingsSource(Settings)())
+    except EnvironmentError_ as error:
+        # It names the setting; what it comes from quotes the value.
+        raise SettingsError(
+            f"the environment sets what is not understood: {_named(error)} takes JSON"
+        ) from None
 
 
 def _explain(error: ValidationError, sources: Mapping[str, Mapping[str, Any]]) -> str:
@@ -447,8 +465,20 @@ def _explain(error: ValidationError, sources: Mapping[str, Mapping[str, Any]]) -
             )
         else:
             allowed = item["msg"].removeprefix("Value error, ")
-        lines.append(f"{name} = {item['input']!r}{source}: {allowed}")
+        lines.append(f"{name}{_given(item)}{source}: {allowed}")
     return "wrong settings:\n  " + "\n  ".join(lines)
+
+
+def _given(item: Any) -> str:
+    """The value, where it is one that may be shown: no secret, nor a table that may hold one."""
+    value, name = item["input"], str(item["loc"][-1]) if item["loc"] else ""
+    if isinstance(value, bool | int | float):
+        return f" = {value!r}"
+    secret = is_secret_name(name) or name.startswith("api_key") or name == "url"
+    if not isinstance(value, str) or secret or item["type"] == "extra_forbidden":
+        return ""
+    shown = redacted(value)
+    return f" = {shown if len(shown) <= _MOST_SHOWN else shown[:_MOST_SHOWN] + '…'!r}"
 
 
 def _has(tree: Mapping[str, Any], path: tuple[int | str, ...]) -> bool:

@@ -24,6 +24,7 @@ from collectors.inference_server import ServerWatch
 from collectors.sampler import Sampler, Source
 from collectors.ssh import SshWatch
 from collectors.ssh_reading import SshReading
+from control_room.address import Address
 from tests.collectors.http_stand_in import HttpServer
 from tests.collectors.ssh import outputs
 from tests.collectors.ssh.sshd import Sshd
@@ -140,7 +141,7 @@ def _pace(server: Sshd) -> Row:
         ticks: list[float] = []
         nowhere = replace(server.target, host="203.0.113.1")  # RFC 5737: nobody answers there
         watches = [SshWatch(mute, name="mute"), SshWatch(nowhere, name="nowhere")]
-        late = ServerWatch(web.url, name="late")
+        late = ServerWatch(Address.of(web.url), name="late")
         sampler = Sampler(
             [
                 *(Source(f"ssh {n}", INTERVAL_S, w.read, w.close) for n, w in enumerate(watches)),

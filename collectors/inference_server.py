@@ -6,24 +6,34 @@ server with OpenAI's API, which tells its load as Prometheus metrics (``/metrics
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import httpx
+import httpcore
 
+from collectors.bounded_http import BoundedHttp, Packed, TooLong
 from collectors.host import HostReading
 from collectors.jobs import JobQueue
 from collectors.native_parts import count, dicts, read_gpus, read_host, text, took_ms
 from collectors.prometheus_text import ServerMetrics, parse_metrics
 from collectors.server_reading import ServerApi, ServerReading, ServerState
+from control_room.address import Address
 from control_room.encoding import load_json
+from control_room.error_words import words_for
+from control_room.redaction import without
+from control_room.secret import BadSecret, Secret
 
-_MAX_BYTES = 16 * 2**20
+log = logging.getLogger(__name__)
+
+_MAX_BYTES = 4 * 2**20
+_MOST_VALUES = 300_000  # in JSON: each takes many times its size
 # That server sleeps for a second in its event loop to answer it, and answers nobody else meanwhile.
 _SYSTEM_EVERY_S = 60.0
 _MAX_JOBS = 1000  # asked for at once
+_MOST_KINDS = 20  # of jobs that are told apart; the rest is one
 _USUAL_KINDS = ("preview", "eval", "data_gen")
 _KINDS = {"inference": "preview"}  # what the specification's server calls otherwise
 
@@ -44,47 +54,46 @@ class _System:
     at: float | None = None  # epoch seconds
     problem: str | None = None
     asked_at: float | None = None  # by the watch's clock
-    key: str | None = None
+    key: Secret | None = None
 
 
 class ServerWatch:
     """Looks at one server again and again, from one thread, over a kept connection.
 
-    ``url`` is its root, without ``/v1``. ``key`` is asked at every look, as keys are changed.
+    ``address`` is its root, without ``/v1``. ``key`` is asked at every look, as keys are changed;
+    it may raise :class:`BadSecret`.
     """
 
     def __init__(
         self,
-        url: str,
+        address: Address,
         *,
         name: str,
         api: ServerApi = "auto",
-        key: Callable[[], str | None] = lambda: None,
+        key: Callable[[], Secret | None] = lambda: None,
         timeout_s: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._url = url.rstrip("/")
+        self._address = address
         self._name = name
         self._told_api = api
         self._key = key
         self._timeout_s = timeout_s
         self._clock = clock
-        self._client: httpx.Client | None = None
+        self._http = BoundedHttp(timeout_s, _MAX_BYTES)
         self._before: tuple[float, float] | None = None  # when, and how many tokens by then
         self._answered_at: float | None = None
         self._system = _System()
 
     def close(self) -> None:
         """Hang up. A later read connects again."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        self._http.close()
 
     def read(self) -> ServerReading:
         """Look once. Never raises for what the network or the server does: the reading says."""
         try:
             reading = self._look()
-        except (ServerError, OSError) as error:
+        except (ServerError, BadSecret) as error:
             self._before = None
             state = error.state if isinstance(error, ServerError) else "auth_failed"
             return ServerReading(state=state, message=str(error), answered_at=self._answered_at)
@@ -160,7 +169,7 @@ class ServerWatch:
                 ("done", 20),
             ):
                 for job in dicts(self._object(f"/jobs?status={status}&limit={limit}"), "jobs"):
-                    kind = _KINDS.get(str(job.get("type")), str(job.get("type")))
+                    kind = _kind(job, counts)
                     of_kind = counts.setdefault(kind, {})
                     of_kind[status] = of_kind.get(status, 0) + 1
                     if status == "done" and (took := took_ms(job)) is not None:
@@ -197,7 +206,8 @@ class ServerWatch:
                 raise
             problems = (f"{error} (llama.cpp tells its metrics when started with --metrics)",)
         except ValueError as error:
-            problems = (f"{self._url}/metrics is not in Prometheus's format: {error}",)
+            log.debug("%s/metrics: %s", self._address, error)
+            problems = (f"{self._address}/metrics is not in Prometheus's format",)
         return ServerReading(
             state="ok",
             api="openai",
@@ -218,44 +228,52 @@ class ServerWatch:
         return (total - before[1]) / (now - before[0])
 
     def _object(self, path: str) -> Mapping[str, Any]:
+        body = self._get(path)
         try:
-            told = load_json(self._get(path))
+            told = load_json(body, most_values=_MOST_VALUES)
         except ValueError:
             told = None
         if not isinstance(told, dict):
-            raise ServerError("unsupported", f"{self._url}{path} does not answer a JSON object")
+            raise ServerError("unsupported", f"{self._address}{path} does not answer a JSON object")
         return told
 
     def _get(self, path: str) -> bytes:
-        """The body. Raises ServerError for every other answer, and for one that is late or huge."""
-        if self._client is None:
-            self._client = httpx.Client(timeout=self._timeout_s, trust_env=False)
-        key = self._key()
-        headers = {} if key is None else {"X-API-Key": key, "Authorization": f"Bearer {key}"}
-        deadline = time.monotonic() + self._timeout_s
-        body = b""
-        try:
-            with self._client.stream("GET", f"{self._url}{path}", headers=headers) as answer:
-                for chunk in answer.iter_bytes():
-                    body += chunk
-                    if len(body) > _MAX_BYTES:
-                        raise ServerError("unsupported", f"{self._url}{path} answers without end")
-                    if time.monotonic() > deadline:
-                        raise httpx.ReadTimeout("late")
-        except httpx.TimeoutException:
-            raise ServerError(
-                "timeout", f"{self._url}{path} does not answer within {self._timeout_s:g} s"
-            ) from None
-        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
-            self.close()
-            told = str(error) or type(error).__name__
-            raise ServerError("unreachable", f"{self._url} cannot be reached: {told}") from None
-        if answer.status_code in (401, 403):
-            raise ServerError("auth_failed", f"{self._url}{path} {_KEY_TROUBLE[key is None]}")
-        if answer.status_code != 200:
-            raise ServerError("error", f"{self._url}{path} answers {answer.status_code}")
-        return body
+        """The body, without the key. Raises ServerError for all other answers, late and huge ones.
 
+        What a library says of an error may quote what was sent, so it is not passed on.
+        """
+        key, shown = self._key(), f"{self._address}{path}"
+        try:
+            status, body = self._http.get(self._address.at(path), self._address.headers(key))
+        except httpcore.TimeoutException:
+            raise ServerError(
+                "timeout", f"{shown} does not answer within {self._timeout_s:g} s"
+            ) from None
+        except TooLong:
+            raise ServerError("unsupported", f"{shown} answers without end") from None
+        except Packed:
+            raise ServerError("unsupported", f"{shown} answers packed, unasked") from None
+        except (*_HTTP_ERRORS, OSError, UnicodeError) as error:
+            log.debug("%s: %s", shown, error)
+            told = words_for(error)
+            raise ServerError("unreachable", f"{self._address} cannot be reached: {told}") from None
+        if status in (401, 403):
+            raise ServerError("auth_failed", f"{shown} {_KEY_TROUBLE[not self._sends(key)]}")
+        if status != 200:
+            raise ServerError("error", f"{shown} answers {status}")
+        return without(self._address.secrets(key), body)
+
+    def _sends(self, key: Secret | None) -> bool:
+        return key is not None or self._address.login is not None
+
+
+def _kind(job: Mapping[str, Any], known: Mapping[str, object]) -> str:
+    told = text(job.get("type")) or "None"
+    kind = _KINDS.get(told, told)
+    return kind if kind in known or len(known) < _MOST_KINDS else "other"
+
+
+_HTTP_ERRORS = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.UnsupportedProtocol)
 
 _KEY_TROUBLE = {
     True: "wants a key: set http.api_key_file or http.api_key_env of this machine",

@@ -1,6 +1,6 @@
 """What the specification's inference server answers, part by part, in our units.
 
-What is missing or of a wrong kind is None.
+What is missing or of a wrong kind is None. Texts are one short line each.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 from collectors.gpu_reading import GpuReading, GpusReading
 from collectors.host import HostReading
+from collectors.told_text import told_text
 
 _MB_PER_GB = 1024
 _GIB_PER_GB = 1e9 / 2**30  # the specification's server counts 10**9 bytes as one
@@ -54,7 +55,7 @@ def read_host(told: Mapping[str, Any], name: str) -> HostReading:
         ram_total_gb=gib(told.get("ram_total_gb")),
         swap_used_gb=None,
         swap_total_gb=None,
-        disk_path=Path(str(disk.get("mount", "/"))),
+        disk_path=Path(text(disk.get("mount")) or "/"),
         disk_used_gb=gib(disk.get("used_gb")),
         disk_total_gb=gib(disk.get("total_gb")),
         uptime_s=None,
@@ -79,7 +80,7 @@ def dicts(told: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
 
 
 def text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return (told_text(value) or None) if isinstance(value, str) else None
 
 
 def _number(value: object) -> float | None:

@@ -14,7 +14,11 @@ from collectors import nvml
 from collectors.gpu_reading import GpuProcess, GpuReading, GpusReading, MigInstance
 from collectors.nvml_errors import NO_GPU, Code, explain_gpu, explain_system
 from collectors.nvml_shares import biggest_first
+from collectors.told_text import process_name, told_text
 
+MOST_GPUS = 64  # of one machine; none has as many
+MOST_PROCESSES = 1000  # of one machine
+MOST_INSTANCES = 64  # of one GPU
 _MB_PER_GB = 1024
 _SEPARATOR = ", "
 
@@ -44,6 +48,8 @@ PROCESS_FIELDS = ("gpu_uuid", "pid", "used_gpu_memory", "process_name")
 
 _UNKNOWN_FIELD = re.compile(r'Field "([\w.]+)" is not a valid field to query')
 _NO_HANDLE = re.compile(r"Unable to determine the device handle for (GPU ?\S+?):? (.*)", re.DOTALL)
+_INDEX = re.compile(r"\d{1,4}", re.ASCII)
+_PID = re.compile(r"\d{1,10}", re.ASCII)
 _MIG_GPU = re.compile(r"GPU \d+: .*\(UUID: (GPU-[\w-]+)\)")
 _MIG_PART = re.compile(r"\s+MIG (\S+)\s+Device\s+\d+: \(UUID: (MIG-[\w/-]+)\)")
 
@@ -79,21 +85,26 @@ def parse_gpus(fields: Sequence[str], status: int, text: str) -> GpusReading:
     ``fields`` is GPU_FIELDS or fewer of them, in its order.
     """
     gpus: list[GpuReading] = []
-    odd: list[str] = []
+    odd: str | None = None
+    beyond = 0
     driver_version = None
     for line in filter(None, (line.strip() for line in text.splitlines())):
         parts = line.split(_SEPARATOR, len(fields) - 1)
         no_handle = _NO_HANDLE.match(line)
-        if len(parts) == len(fields) and parts[0].isdigit():
+        if len(gpus) == MOST_GPUS:
+            beyond += 1
+        elif len(parts) == len(fields) and _INDEX.fullmatch(parts[0]):
             values = dict(zip(fields, parts, strict=True))
             gpus.append(_gpu(values))
-            driver_version = _known(values.get("driver_version", "")) or driver_version
+            driver_version = _name(values.get("driver_version", "")) or driver_version
         elif no_handle:
             gpus.append(_without_handle(no_handle[1], no_handle[2], len(gpus)))
         else:
-            odd.append(line)
+            odd = odd or line
     if gpus:
-        message = f"nvidia-smi printed what cannot be read: {odd[0][:200]}" if odd else None
+        message = f"nvidia-smi printed what cannot be read: {told_text(odd)}" if odd else None
+        if beyond:
+            message = f"nvidia-smi lists {beyond:,} more than the {MOST_GPUS} that are taken"
         gpus.sort(key=lambda gpu: (gpu.index, gpu.uuid))
         return GpusReading(
             state="ok", message=message, driver_version=driver_version, gpus=tuple(gpus)
@@ -104,14 +115,14 @@ def parse_gpus(fields: Sequence[str], status: int, text: str) -> GpusReading:
 def parse_processes(text: str) -> Mapping[str, tuple[GpuProcess, ...]]:
     """By GPU or MIG instance (UUID): what ``--query-compute-apps`` printed of PROCESS_FIELDS."""
     found: dict[str, dict[int, GpuProcess]] = {}
-    for line in text.splitlines():
+    for line in text.splitlines()[:MOST_PROCESSES]:
         parts = line.strip().split(_SEPARATOR, len(PROCESS_FIELDS) - 1)
-        if len(parts) != len(PROCESS_FIELDS) or not parts[1].isdigit():
+        if len(parts) != len(PROCESS_FIELDS) or not _PID.fullmatch(parts[1]):
             continue
         uuid, pid, used_mb, name = parts
         process = GpuProcess(
             pid=int(pid),
-            name=_known(name.rsplit("/", 1)[-1]),
+            name=process_name(_known(name) or "") or None,
             vram_used_gb=_gb(_number(used_mb, (0, 2**30))),
         )
         found.setdefault(uuid, {})[process.pid] = process
@@ -125,8 +136,13 @@ def parse_mig(text: str) -> Mapping[str, tuple[MigInstance, ...]]:
     for line in text.splitlines():
         if whole := _MIG_GPU.match(line):
             gpu = whole[1]
-        elif (part := _MIG_PART.match(line)) and gpu is not None:
-            instance = MigInstance(uuid=part[2], name=f"MIG {part[1]}")
+        elif (
+            (part := _MIG_PART.match(line))
+            and gpu is not None
+            and len(found) < MOST_GPUS
+            and len(found.get(gpu, ())) < MOST_INSTANCES
+        ):
+            instance = MigInstance(uuid=told_text(part[2]), name=told_text(f"MIG {part[1]}"))
             found[gpu] = (*found.get(gpu, ()), instance)
     return found
 
@@ -166,9 +182,9 @@ def _gpu(values: Mapping[str, str]) -> GpuReading:
         notes["util_pct"] = nvml.UNDER_MIG
     temp_c, margin_c = numbers["temperature.gpu"], numbers["temperature.gpu.tlimit"]
     return GpuReading(
-        uuid=values["uuid"],
+        uuid=told_text(values["uuid"]),
         index=int(values["index"]),
-        name=_known(values.get("name", "")) or "NVIDIA GPU",
+        name=_name(values.get("name", "")) or "NVIDIA GPU",
         temp_c=temp_c,
         temp_slowdown_c=None if temp_c is None or margin_c is None else temp_c + margin_c,
         util_pct=numbers["utilization.gpu"],
@@ -185,15 +201,20 @@ def _gpu(values: Mapping[str, str]) -> GpuReading:
 
 def _without_handle(which: str, reason: str, position: int) -> GpuReading:
     code = _code(reason)
-    problem = explain_gpu(code, reason) if code is not None else f"does not answer: {reason[:200]}"
-    return GpuReading(uuid=f"unknown-{position}", index=position, name=which, problem=problem)
+    problem = (
+        explain_gpu(code, told_text(reason))
+        if code is not None
+        else f"does not answer: {told_text(reason)}"
+    )
+    name = told_text(which)
+    return GpuReading(uuid=f"unknown-{position}", index=position, name=name, problem=problem)
 
 
 def _problem(values: Iterable[str]) -> str | None:
     """Why the GPU as a whole is unwell: a lost one has the reason in place of each value."""
     for value in values:
         if value.startswith("[") and (code := _code(value)) is not None:
-            return explain_gpu(code, value)
+            return explain_gpu(code, told_text(value))
     return None
 
 
@@ -210,11 +231,11 @@ def _failed(status: int, text: str) -> GpusReading:
         )
     code = _code(text)
     if code is None:
-        told = " ".join(text.split())[:200] or "nothing"
+        told = told_text(text) or "nothing"
         return GpusReading(
             state="error", message=f"nvidia-smi ended with {status} and said: {told}"
         )
-    state, message = explain_system(code, text)
+    state, message = explain_system(code, told_text(text))
     return GpusReading(state=state, message=message)
 
 
@@ -227,6 +248,11 @@ def _known(text: str) -> str | None:
     """None for ``[N/A]``, ``[Not Supported]``, ``[Unknown Error]`` and the like."""
     text = text.strip()
     return None if not text or text.startswith("[") or text == "N/A" else text
+
+
+def _name(text: str) -> str | None:
+    told = _known(text)
+    return None if told is None else told_text(told)
 
 
 def _number(text: str, limits: tuple[float, float]) -> float | None:

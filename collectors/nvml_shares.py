@@ -10,6 +10,7 @@ import psutil
 from collectors.gpu_reading import GpuProcess, MigInstance
 from collectors.nvml import MIG_ENABLED, Metric, UnsupportedError, answer, memory_gb
 from collectors.nvml_errors import UNSUPPORTED, Code
+from collectors.told_text import process_name
 
 _BYTES_PER_GB = 2**30
 _BLANK = 2**64 - 1  # what drivers write where they have no value
@@ -53,7 +54,7 @@ def _bigger(one: float | None, other: float | None) -> float | None:
 def _name(pid: int) -> str | None:
     """None for a process that has ended, or that runs in another container."""
     try:
-        return str(psutil.Process(pid).name())
+        return process_name(psutil.Process(pid).name()) or None
     except psutil.Error:
         return None
 

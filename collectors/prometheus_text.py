@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
 
+_MOST_LINES = 20_000
+_LONGEST_LINE = 16_384
+
 
 @dataclass(frozen=True, slots=True)
 class ServerMetrics:
@@ -68,6 +71,11 @@ _SERVERS = (
 
 def parse_metrics(text: str) -> ServerMetrics:
     """The metrics that are known, summed over their labels. Raises ValueError for other text."""
+    # Each line becomes objects of many times its size.
+    if text.count("\n") > _MOST_LINES:
+        raise ValueError(f"more than {_MOST_LINES:,} lines")
+    if any(len(line) > _LONGEST_LINE for line in text.split("\n")):
+        raise ValueError(f"a line of more than {_LONGEST_LINE:,} characters")
     values = _sums(text)
     for names in _SERVERS:
         told = (names.running, names.waiting, names.tokens)

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
+from control_room.error_words import words_for
+
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -127,7 +129,7 @@ class Sampler:
             reading = source.read()
         except Exception as error:
             # The boundary between sources: whatever one raises becomes its reading's error.
-            message = f"{type(error).__name__}: {error}"
+            message = f"{words_for(error)} (the app's log says more)"
             if message != before.error:
                 log.exception("source %s failed", source.name)
             since = before.failing_since or self._clock()

@@ -18,6 +18,7 @@ from collectors.ssh_probe import (
     Answer,
     AnswerReader,
     CpuTimes,
+    EndlessAnswer,
     Part,
     cpu_times,
     host_reading,
@@ -26,6 +27,7 @@ from collectors.ssh_probe import (
 )
 from collectors.ssh_reading import SshReading, SshState, SshTarget
 from collectors.ssh_route import SshError
+from collectors.told_text import told_text
 
 SHARES_EVERY_S = 15.0  # processes and MIG instances: a second and third run of nvidia-smi
 GIVE_UP_AFTER_S = 60.0  # on a connection that lives and does not answer
@@ -196,9 +198,9 @@ class _Shell:
     def __init__(self, connection: SshConnection, clock: Callable[[], float]) -> None:
         self.connection = connection
         self._clock = clock
-        self._reader = AnswerReader()
+        self._reader = AnswerReader(self._is_out)
         self._number = 0
-        self._out: dict[str, float] = {}  # part -> when it was asked
+        self._out: dict[str, tuple[int, float]] = {}  # part -> its question's number, and when
         self._heard_at = clock()
 
     @property
@@ -208,8 +210,12 @@ class _Shell:
 
     def out_s(self, part: Part) -> float | None:
         """How long ago ``part`` was asked, when it has not been answered since."""
-        asked_at = self._out.get(part)
-        return None if asked_at is None else self._clock() - asked_at
+        asked = self._out.get(part)
+        return None if asked is None else self._clock() - asked[1]
+
+    def _is_out(self, part: str, number: int) -> bool:
+        """Whether this question waits for its answer. One to another question is none."""
+        return self._out.get(part, (None,))[0] == number
 
     def ask(
         self, parts: list[Part], fields: tuple[str, ...], timeout_s: float
@@ -219,7 +225,7 @@ class _Shell:
         if free:
             self._number += 1
             self.connection.send(request(self._number, fields, free))
-            self._out.update(dict.fromkeys(free, self._clock()))
+            self._out.update(dict.fromkeys(free, (self._number, self._clock())))
         answers: dict[str, Answer] = {}
         try:
             for text in self.connection.received(time.monotonic() + timeout_s):
@@ -229,8 +235,11 @@ class _Shell:
                     answers[answer.part] = answer
                 if not self._out.keys() & set(free):
                     break
+        except EndlessAnswer as part:
+            message = f"its {part} answers without end where numbers were asked for"
+            raise SshError("unsupported", message) from None
         except SshError as error:
-            if self._number == 1 and (said := " ".join(self._reader.passed_over.split())):
+            if self._number == 1 and (said := told_text(self._reader.passed_over)):
                 raise SshError("unsupported", f"there is no shell to ask: it says {said}") from None
             raise error
         return answers

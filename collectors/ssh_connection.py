@@ -7,20 +7,32 @@ what to do.
 from __future__ import annotations
 
 import base64
+import codecs
 import hashlib
+import logging
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import paramiko
 
+from collectors.metered_socket import MeteredSocket
 from collectors.ssh_reading import SshTarget
-from collectors.ssh_route import Hop, Keys, SshError, route
+from collectors.ssh_route import MAX_KNOWN_HOSTS_BYTES, Hop, Keys, SshError, route
+from control_room.error_words import words_for
+from control_room.secret import read_regular, why_unreadable
 
-_MAX_ANSWER_BYTES = 16 * 2**20
+log = logging.getLogger(__name__)
+
+# What a machine may send: until it lets somebody in, and for one reading, encryption included.
+_MAX_GREETING_BYTES = 2**18
+_MAX_ANSWER_BYTES = 2 * 2**20
+_MAX_SENT_BYTES = 2 * _MAX_ANSWER_BYTES
 _CHUNK_BYTES = 2**16
+_ENDLESS = "it prints without end where numbers were asked for"
 # A machine that is gone is noticed by what it does not acknowledge, not by an answer that is late.
 _KEEPALIVE_S = 5
 _DEAD_AFTER_MS = 10_000
@@ -56,6 +68,8 @@ class SshConnection:
     def __init__(self, target: SshTarget, command: str) -> None:
         self._timeout_s = target.timeout_s
         self._clients: list[paramiko.SSHClient] = []
+        self._meters: list[MeteredSocket] = []
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         try:
             hops = route(target)
             transport = None
@@ -76,6 +90,8 @@ class SshConnection:
 
     def send(self, text: str) -> None:
         """Send ``text`` to the shell. Raises :class:`SshError`."""
+        for meter in self._meters:
+            meter.allow(_MAX_SENT_BYTES)
         self._channel.settimeout(self._timeout_s)
         with _explained("the connection was lost"):
             self._channel.sendall(text.encode())
@@ -92,12 +108,14 @@ class SshConnection:
                 data = self._channel.recv(_CHUNK_BYTES)
             except TimeoutError:
                 return
+            if any(meter.exceeded for meter in self._meters):
+                raise SshError("unsupported", _ENDLESS)
             if not data:
                 raise SshError("unreachable", "the machine closed the connection")
             size += len(data)
             if size > _MAX_ANSWER_BYTES:
-                raise SshError("unsupported", "it prints without end where numbers were asked for")
-            yield data.decode("utf-8", "replace")
+                raise SshError("unsupported", _ENDLESS)
+            yield self._decoder.decode(data)
 
     def _connect(
         self, target: SshTarget, hop: Hop, through: paramiko.Transport | None
@@ -105,21 +123,18 @@ class SshConnection:
         client = paramiko.SSHClient()
         self._clients.append(client)
         for file in hop.known_hosts:
-            try:
-                client.load_system_host_keys(str(file))
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                message = f"{file} cannot be read: {error.strerror}"
-                raise SshError("unknown_host_key", message) from None
+            _load_host_keys(client, file)
         client.set_missing_host_key_policy(_Refuse() if target.verify_host_key else _Accept())
         keys, began_at = Keys(hop), time.monotonic()
+        meter: MeteredSocket | None = None
         try:
+            meter = MeteredSocket(_socket(hop, through, target.timeout_s), _MAX_GREETING_BYTES)
+            self._meters.append(meter)
             client.connect(
                 hop.known_as,
                 hop.port,
                 hop.user,
-                sock=_socket(hop, through, target.timeout_s),
+                sock=meter,  # type: ignore[arg-type]  # it does what is asked of a socket
                 timeout=2 * target.timeout_s,  # of agreeing on keys, the banner included
                 banner_timeout=target.timeout_s,
                 auth_timeout=target.timeout_s,
@@ -130,9 +145,12 @@ class SshConnection:
             raise SshError("unknown_host_key", _unknown_key(hop, error.key)) from None
         except paramiko.BadHostKeyException as error:
             raise SshError("changed_host_key", _changed_key(hop, error.key)) from None
-        except paramiko.AuthenticationException as error:
-            raise _not_let_in(hop, keys, error) from None
-        except (paramiko.SSHException, OSError, EOFError) as error:
+        except Exception as error:  # noqa: BLE001  # whatever a stranger's bytes make of the library
+            if meter is not None and meter.exceeded:
+                message = f"{hop.address} sends without end before it lets anybody in"
+                raise SshError("unsupported", message) from None
+            if isinstance(error, paramiko.AuthenticationException):
+                raise _not_let_in(hop, keys, error) from None
             in_time = time.monotonic() - began_at < target.timeout_s
             raise _not_connected(hop, error, None if in_time else target.timeout_s) from None
         transport = client.get_transport()
@@ -156,7 +174,22 @@ def _explained(what: str) -> Iterator[None]:
     except TimeoutError:
         raise SshError("timeout", f"{what}: no answer in time") from None
     except (OSError, EOFError, paramiko.SSHException) as error:
-        raise SshError("unreachable", f"{what}: {_words(error)}") from None
+        log.debug("%s: %s", what, error)
+        raise SshError("unreachable", f"{what}: {words_for(error)}") from None
+
+
+def _load_host_keys(client: paramiko.SSHClient, file: Path) -> None:
+    try:
+        read_regular(file, MAX_KNOWN_HOSTS_BYTES)
+        client.load_system_host_keys(str(file))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        message = f"{file} cannot be read: {why_unreadable(error)}"
+        raise SshError("unknown_host_key", message) from None
+    except (paramiko.hostkeys.InvalidHostKey, ValueError):
+        message = f"{file} has a line that is no host key: mend it, or name another file"
+        raise SshError("unknown_host_key", message) from None
 
 
 def _socket(hop: Hop, through: paramiko.Transport | None, timeout_s: float) -> Any:
@@ -213,11 +246,8 @@ def _not_connected(hop: Hop, error: Exception, waited_s: float | None) -> SshErr
     """``waited_s``: the time limit, when it was reached."""
     if waited_s is not None:
         return SshError("timeout", f"{hop.address} does not answer within {waited_s:g} s")
+    log.debug("%s: %s", hop.address, error)
+    told = words_for(error)
     if isinstance(error, OSError):
-        return SshError("unreachable", f"{hop.address} cannot be reached: {_words(error)}")
-    return SshError("unreachable", f"{hop.address} hung up, or is no SSH server: {_words(error)}")
-
-
-def _words(error: Exception) -> str:
-    reason = error.strerror if isinstance(error, OSError) else None
-    return reason or str(error) or type(error).__name__
+        return SshError("unreachable", f"{hop.address} cannot be reached: {told}")
+    return SshError("unreachable", f"{hop.address} hung up, or is no SSH server: {told}")

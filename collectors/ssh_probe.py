@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from collectors.host import HostReading
+from collectors.told_text import harmless, told_text
 
 Part = Literal["host", "disk", "gpu", "processes", "mig"]
 
@@ -53,17 +54,22 @@ probe() {
 }
 """
 
-_LINE = re.compile(r"@(\w+) (\d+):(.*)", re.ASCII)
-_END = re.compile(r"@@(\w+) (\d+) (\d+)", re.ASCII)
-_CPU = re.compile(r"^cpu +((?:\d+ ?){4,})$", re.MULTILINE | re.ASCII)
-_ONE_CPU = re.compile(r"^cpu\d+ ", re.MULTILINE | re.ASCII)
-_MEMORY = re.compile(r"^(\w+): +(\d+) kB$", re.MULTILINE | re.ASCII)
-_LOAD = re.compile(r"^(\d+\.\d+) \d+\.\d+ \d+\.\d+ \d+/\d+ \d+$", re.MULTILINE | re.ASCII)
-_UPTIME = re.compile(r"^(\d+\.\d+) \d+\.\d+$", re.MULTILINE | re.ASCII)
+# Numbers of so many digits as there can be: more would overflow, or be measured for ever.
+_LINE = re.compile(r"@(\w{1,20}) (\d{1,18}):(.*)", re.ASCII)
+_END = re.compile(r"@@(\w{1,20}) (\d{1,18}) (\d{1,5})", re.ASCII)
+_CPU = re.compile(r"^cpu((?: +\d{1,18}){4,20}) *$", re.MULTILINE | re.ASCII)
+_ONE_CPU = re.compile(r"^cpu\d{1,5} ", re.MULTILINE | re.ASCII)
+_MEMORY = re.compile(r"^(\w{1,40}): {1,40}(\d{1,15}) kB$", re.MULTILINE | re.ASCII)
+_LOAD = re.compile(
+    r"^(\d{1,7}\.\d{1,6}) \d{1,7}\.\d{1,6} \d{1,7}\.\d{1,6} \d+/\d+ \d+$", re.MULTILINE | re.ASCII
+)
+_UPTIME = re.compile(r"^(\d{1,12}\.\d{1,6}) \d{1,18}\.\d{1,6}$", re.MULTILINE | re.ASCII)
 # Names of devices can hold spaces; the numbers before the percentage cannot.
-_DF = re.compile(r"\s(\d+)\s+(\d+)\s+-?\d+\s+\d+%\s", re.ASCII)
+_DF = re.compile(r"\s(\d{1,18})\s+(\d{1,18})\s+-?\d{1,18}\s+\d{1,3}%\s", re.ASCII)
 _KB_PER_GB = 2**20
 _MAX_PASSED_OVER = 200
+_MAX_LINE = 4096  # characters
+_MAX_PART = 2**19  # of one part's answer: thousands of processes
 
 
 def prelude(disk: str, process_fields: Sequence[str]) -> str:
@@ -86,28 +92,58 @@ class Answer:
     text: str
 
 
-class AnswerReader:
-    """Sorts what arrives into answers. Anything else (a banner, a motd) is passed over."""
+class EndlessAnswer(Exception):
+    """One part answers more than any machine has to tell."""
 
-    def __init__(self) -> None:
+
+class AnswerReader:
+    """Sorts what arrives into answers. Anything else (a banner, a motd) is passed over.
+
+    So is what answers no question that is out: ``is_out`` is asked for a part and the number of
+    its question. Of long lines the beginning counts.
+    """
+
+    def __init__(self, is_out: Callable[[str, int], bool]) -> None:
         self.passed_over = ""  # the beginning of it
+        self._is_out = is_out
         self._rest = ""
         self._open: dict[tuple[str, int], list[str]] = {}
+        self._sizes: dict[tuple[str, int], int] = {}
 
     def feed(self, text: str) -> list[Answer]:
-        """The answers that ``text`` completes."""
-        *lines, self._rest = (self._rest + text).split("\n")
+        """The answers that ``text`` completes. Raises :class:`EndlessAnswer`."""
+        first, *others = text.split("\n")
         answers = []
-        for line in lines:
-            if found := _LINE.fullmatch(line):
-                self._open.setdefault((found[1], int(found[2])), []).append(found[3])
-            elif found := _END.fullmatch(line):
-                part, number = found[1], int(found[2])
-                told = self._open.pop((part, number), [])
-                answers.append(Answer(part, number, int(found[3]), "\n".join(told)))
-            elif len(self.passed_over) < _MAX_PASSED_OVER:
-                self.passed_over += f"{line[:_MAX_PASSED_OVER]}\n"
+        for piece in others:
+            if (answer := self._line(self._rest + first)) is not None:
+                answers.append(answer)
+            self._rest, first = "", piece
+        # One character more than counts shows that the line was cut.
+        self._rest += first[: _MAX_LINE + 1 - len(self._rest)]
         return answers
+
+    def _line(self, line: str) -> Answer | None:
+        line = harmless(line[:_MAX_LINE].rstrip("\r"))
+        if found := _LINE.fullmatch(line):
+            self._take(found[1], int(found[2]), found[3])
+        elif found := _END.fullmatch(line):
+            part, number = found[1], int(found[2])
+            told = self._open.pop((part, number), [])
+            self._sizes.pop((part, number), None)
+            if self._is_out(part, number):
+                return Answer(part, number, int(found[3]), "\n".join(told))
+        elif len(self.passed_over) < _MAX_PASSED_OVER:
+            self.passed_over += f"{line[:_MAX_PASSED_OVER]}\n"
+        return None
+
+    def _take(self, part: str, number: int, text: str) -> None:
+        if not self._is_out(part, number):
+            return
+        key = (part, number)
+        self._open.setdefault(key, []).append(text)
+        self._sizes[key] = self._sizes.get(key, 0) + len(text) + 1
+        if self._sizes[key] > _MAX_PART:
+            raise EndlessAnswer(part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +221,7 @@ def _tail(text: str) -> tuple[float | None, float | None, str | None]:
     return (
         float(load[1]) if load else None,
         float(uptime[1]) if uptime else None,
-        last if re.fullmatch(r"[\w.-]+", last) and not last.isdigit() else None,
+        last if re.fullmatch(r"[\w.-]{1,255}", last) and not last.isdigit() else None,
     )
 
 
@@ -196,6 +232,6 @@ def _disk(answer: Answer | None, path: str) -> tuple[tuple[int, int] | None, str
     lines = answer.text.splitlines()
     found = _DF.search(lines[-1]) if lines else None
     if answer.status != 0 or found is None:
-        told = " ".join(answer.text.split())[:200] or f"df ended with {answer.status}"
+        told = told_text(answer.text) or f"df ended with {answer.status}"
         return None, f"cannot read the disk of {path}: {told}"
     return (int(found[2]), int(found[1])), None

@@ -9,10 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import paramiko
+from cryptography.exceptions import UnsupportedAlgorithm
 from paramiko.auth_strategy import AuthSource, AuthStrategy, InMemoryPrivateKey
+from paramiko.pkey import UnknownKeyType
 
 from collectors.ssh_reading import SshState, SshTarget
+from control_room.secret import read_regular, why_unreadable
 
+MAX_KNOWN_HOSTS_BYTES = 16 * 2**20
+_MAX_CONFIG_BYTES = 2**20
+_MAX_KEY_BYTES = 2**16
+_KEY_ERRORS = (UnknownKeyType, UnsupportedAlgorithm)
 _SYSTEM_KNOWN_HOSTS = Path("/etc/ssh/ssh_known_hosts")
 _USER_KNOWN_HOSTS = "~/.ssh/known_hosts"
 _DEFAULT_KEYS = ("~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa")
@@ -67,7 +74,7 @@ def route(target: SshTarget) -> list[Hop]:
         user, _, rest = jump.rpartition("@")
         host, _, port = rest.partition(":")
         if port and not port.isdigit():
-            raise SshError("unreachable", f"ProxyJump {jump}: {port} is no port")
+            raise SshError("unreachable", f"{target.config_file}: ProxyJump names no port")
         hops.append(_hop(target, config, host, user or None, int(port) if port else None)[0])
     return [*hops, final]
 
@@ -84,15 +91,19 @@ class Keys(AuthStrategy):
         """Each key once, opened when its turn comes."""
         for file in self._hop.key_files:
             try:
+                read_regular(file, _MAX_KEY_BYTES)
+                if (certificate := file.with_name(f"{file.name}-cert.pub")).exists():
+                    read_regular(certificate, _MAX_KEY_BYTES)
                 key = paramiko.PKey.from_path(file)
             except FileNotFoundError:
                 self.unusable.append(f"{file} does not exist")
             except OSError as error:
-                self.unusable.append(f"{file} cannot be read: {error.strerror}")
+                self.unusable.append(f"{file} cannot be read: {why_unreadable(error)}")
             except (TypeError, paramiko.PasswordRequiredException):
                 self.unusable.append(f"{file} has a passphrase: add it to the agent (`ssh-add`)")
-            except (ValueError, paramiko.SSHException) as error:
-                self.unusable.append(f"{file} is no private key: {error}")
+            except (ValueError, paramiko.SSHException, *_KEY_ERRORS):
+                # What the library says may quote the file.
+                self.unusable.append(f"{file} is no private key that is understood")
             else:
                 yield InMemoryPrivateKey(self._hop.user, key)
         if self._hop.agent:
@@ -102,12 +113,17 @@ class Keys(AuthStrategy):
 
 
 def _config(file: Path) -> paramiko.SSHConfig:
+    """Its lines are not quoted: the file may be another than was meant."""
     try:
-        return paramiko.SSHConfig.from_path(str(file))
+        text = read_regular(file, _MAX_CONFIG_BYTES).decode("utf-8")
+        return paramiko.SSHConfig.from_text(text)
     except FileNotFoundError:
         return paramiko.SSHConfig()
-    except (OSError, paramiko.ConfigParseError, UnicodeDecodeError) as error:
-        raise SshError("unreachable", f"{file} cannot be read: {error}") from None
+    except OSError as error:
+        message = f"{file} cannot be read: {why_unreadable(error)}"
+        raise SshError("unreachable", message) from None
+    except (paramiko.ConfigParseError, ValueError):
+        raise SshError("unreachable", f"{file} is no configuration of SSH") from None
 
 
 def _hop(
@@ -116,14 +132,16 @@ def _hop(
     """The machine called ``name``, and the jump hosts that its entry asks for."""
     try:
         found = config.lookup(name)
-    except (ImportError, paramiko.ConfigParseError, KeyError) as error:
-        raise SshError(
-            "unreachable", f"{target.config_file} has an entry that is not understood: {error}"
-        ) from None
+    except ImportError:
+        message = f"{target.config_file} has a Match that needs `pip install invoke`"
+        raise SshError("unreachable", message) from None
+    except (paramiko.ConfigParseError, KeyError, ValueError):
+        message = f"{target.config_file} has an entry for {name} that is not understood"
+        raise SshError("unreachable", message) from None
     host = str(found["hostname"])
     told_port = str(found.get("port", paramiko.config.SSH_PORT))
     if not told_port.isdigit():
-        raise SshError("unreachable", f"{target.config_file}: {told_port} is no port")
+        raise SshError("unreachable", f"{target.config_file}: the Port of {name} is no number")
     files = [str(target.key_file)] if target.key_file else list(found.get("identityfile", ()))
     known = [str(target.known_hosts_file)] if target.known_hosts_file else _known_hosts(found)
     jump = str(found.get("proxyjump", "none"))

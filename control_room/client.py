@@ -15,6 +15,9 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode
 from urllib.request import Request, urlopen
 
+from control_room.address import Address, BadAddress, shown_url
+from control_room.error_words import words_for
+
 if TYPE_CHECKING:
     from control_room.api_types import (
         EvalStatus,
@@ -41,6 +44,8 @@ class ApiError(RuntimeError):
 class Client:
     """The app at ``address``; each request may take ``timeout_s``.
 
+    A login in the address (``http://user:password@host``) is sent, and shown nowhere.
+
     While the app reads its history for the first time, methods that ask it wait up to
     ``history_wait_s``.
     """
@@ -52,7 +57,10 @@ class Client:
         timeout_s: float = 10.0,
         history_wait_s: float = 60.0,
     ) -> None:
-        self._address = address.rstrip("/")
+        try:
+            self._address = Address.of(address)
+        except BadAddress as error:
+            raise ApiError(f"{shown_url(address)} is no address of the app: {error}") from None
         self._timeout_s = timeout_s
         self._history_wait_s = history_wait_s
 
@@ -142,16 +150,21 @@ class Client:
 
     def _get(self, path: str, **query: Any) -> Any:
         given = {name: _written(value) for name, value in query.items() if value is not None}
-        address = f"{self._address}{path}{'?' + urlencode(given) if given else ''}"
+        asked = f"{path}{'?' + urlencode(given) if given else ''}"
+        address = f"{self._address}{asked}"
         try:
-            request = Request(address, headers={"Accept": "application/json"})
+            request = Request(self._address.at(asked), headers={"Accept": "application/json"})
+            for name, value in self._address.headers(None).items():
+                # These are not passed on to where a redirect leads.
+                request.add_unredirected_header(name, value)
             with urlopen(request, timeout=self._timeout_s) as answer:
                 return json.load(answer)
         except HTTPError as error:
             with error:
                 raise ApiError(f"{address}: {_reason(error)}", error.code) from None
         except (URLError, HTTPException, OSError, ValueError) as error:
-            raise ApiError(f"{address} does not answer: {error}. Is the app running?") from None
+            why = words_for(error)
+            raise ApiError(f"{address} does not answer: {why}. Is the app running?") from None
 
 
 def _written(value: object) -> str:

@@ -66,11 +66,14 @@ def to_utf8(text: str) -> bytes:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
-def load_json(text: bytes) -> Any:
+def load_json(text: bytes, *, most_values: int | None = None) -> Any:
     """JSON that somebody else wrote, its texts and keys such that UTF-8 can hold them.
 
-    Raises ``ValueError``, for what is nested too deeply as well.
+    Raises ``ValueError``, for what is nested too deeply as well, and for what may hold more than
+    ``most_values``: each takes many times its size.
     """
+    if most_values is not None and sum(map(text.count, (b",", b"[", b"{"))) > most_values:
+        raise ValueError(f"more than {most_values:,} values")
     try:
         values = json.loads(text.decode().removeprefix("\ufeff"))
         if b"\\ud" in text or b"\\uD" in text:  # half a surrogate pair may be among them

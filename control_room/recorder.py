@@ -36,9 +36,10 @@ from control_room.records import (
     fields_to_json_line,
     to_json_line,
 )
+from control_room.redaction import redacted
 from control_room.refusals import Refusal, Refusals, fields_of
 from control_room.rundir import LOG_KINDS, LogKind, RunDir
-from control_room.shown import as_text, type_name
+from control_room.shown import as_text, shown, type_name
 from control_room.status_file import StatusFile, encoded_field, plain_config
 
 _OWN_STATUS_FIELDS = (
@@ -155,14 +156,15 @@ class Recorder:
     def log_config(self, config: Mapping[str, object]) -> None:
         """What the run is made with (hyperparameters, names of data): kept in the status.
 
-        What is neither text, number, truth value nor None is kept as its text.
+        What is neither text, number, truth value nor None is kept as its text. Of secrets
+        (``hub_token``, ``api_key``, a login in an address) only that they are there is kept.
         """
         try:
             plain = plain_config(config)
         except BadField as error:
             if self._strict:
                 raise
-            self._refuse("status", {"config": config}, error)
+            self._refuse("status", {"config": redacted(shown(config))}, error)
         else:
             self.update_status(config=plain)
 
@@ -202,7 +204,7 @@ class Recorder:
     def mark_crashed(self, error: BaseException | str) -> None:
         """Say that the run has failed, and why. Step and loss stay."""
         name = None if issubclass(type(error), str) else type_name(error)
-        told = as_text(error)[:_LONGEST_ERROR] or name
+        told = redacted(as_text(error)[:_LONGEST_ERROR]) or name
         self._mark(status="crashed", error_message=told, error_type=name)
 
     @property

@@ -7,6 +7,7 @@ whoever stands there, and may only set what is declared so (:mod:`control_room.s
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any, BinaryIO
 
+from control_room.error_words import words_for
 from control_room.rundir import LOG_KINDS, RunDir
 
 # Of a run's file: where its parser's time and depth stay bounded whatever stands there.
@@ -171,10 +173,8 @@ def _real(path: Path) -> Path:
 
 
 def _said(error: Exception) -> str:
-    if isinstance(error, RecursionError):
-        return "it is nested too deeply"
-    if isinstance(error, UnicodeDecodeError):
-        return "it is not UTF-8"
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
-    return str(error)[:200]
+    """Quoting nothing of the file."""
+    if type(error) is ValueError or (isinstance(error, OSError) and error.errno is None):
+        return str(error)  # from here
+    where = re.search(r"\(at (line \d+, column \d+|end of document)\)", str(error))
+    return words_for(error) + (f" at {where[1]}" if where else "")

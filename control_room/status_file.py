@@ -8,6 +8,8 @@ from pathlib import Path
 
 from control_room.encoding import to_json, to_utf8
 from control_room.fields import BadField
+from control_room.redaction import is_secret_name, redacted
+from control_room.secret import HIDDEN
 from control_room.shown import as_text, shown
 
 RUN_STATES = ("idle", "training", "paused", "completed", "crashed")
@@ -88,17 +90,21 @@ def encoded_field(name: str, value: object) -> str:
 def plain_config(config: Mapping[str, object]) -> dict[str, object]:
     """Numbers, truth values, None and texts as they are, all else as its text.
 
-    Raises ``BadField`` for what is no mapping.
+    Of texts that are secrets (``hub_token``), or hold one, only that they are there. Raises
+    ``BadField`` for what is no mapping.
     """
     try:
-        return {
-            as_text(name): value
-            if value is None or issubclass(type(value), str | int | float)
-            else as_text(value)
-            for name, value in config.items()
-        }
+        return {as_text(name): _plain_value(as_text(name), value) for name, value in config.items()}
     except Exception:  # noqa: BLE001  # a list, None, an object that is none of all this
-        raise BadField(f"config: expected a mapping, got {shown(config)}", "config") from None
+        told = redacted(shown(config))
+        raise BadField(f"config: expected a mapping, got {told}", "config") from None
+
+
+def _plain_value(name: str, value: object) -> object:
+    if value is None or issubclass(type(value), int | float):
+        return value
+    text = str.__str__(value) if issubclass(type(value), str) else as_text(value)
+    return HIDDEN if text and is_secret_name(name) else redacted(text)
 
 
 def _check_word(name: str, value: object, words: Sequence[str]) -> None:

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from control_room.encoding import parse_timestamp
+from control_room.error_words import words_for
 from control_room.extra import MissingExtra
 from control_room.importing.points import Points
 from control_room.importing.reading import ImportOptions, ImportRefused, Reading
+from control_room.redaction import redacted
 
 _QUERY = "select run_name, timestamp, step, metrics from metrics order by id"
 _TIMEOUT_S = 600
@@ -61,9 +63,9 @@ def _rows(path: Path) -> list[dict[str, Any]]:
         rows = json.loads(told.stdout)["rows"]
     except subprocess.CalledProcessError as error:
         reason = error.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise ImportRefused(f"{path} cannot be read by trackio: {reason}") from None
+        raise ImportRefused(f"{path} cannot be read by trackio: {redacted(reason)}") from None
     except (OSError, subprocess.TimeoutExpired, ValueError, KeyError, TypeError) as error:
-        raise ImportRefused(f"{path} cannot be read by trackio: {error}") from None
+        raise ImportRefused(f"{path} cannot be read by trackio: {words_for(error)}") from None
     return list(rows)
 
 

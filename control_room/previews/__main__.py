@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from control_room.extra import MissingExtra, load_extra
+from control_room.quiet_logs import keep_secrets_out_of_logs
 from control_room.rundir import RunDir
 
 _NEEDED = ("huey", "httpx", "tenacity", "pydantic")
@@ -24,6 +25,7 @@ class AlreadyRunning(RuntimeError):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run until stopped (or, with ``--once``, until nothing is due). Returns the exit status."""
     arguments = _parser().parse_args(argv)
+    keep_secrets_out_of_logs()
     run = RunDir(arguments.run_dir)
     try:
         for module in _NEEDED:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
-
 from control_room.encoding import load_json
+from control_room.redaction import redacted
 
 # A model that is not there: some servers say so with 400, and one calls it an error in a 200.
 # Its message begins with it: further on it may quote the prompt, in which anything can stand.
@@ -29,6 +29,7 @@ _NO_MODEL = (
     "has it load a checkpoint"
 )
 _SHOWN = 300  # characters of what a server said
+MOST_VALUES = 1_000_000  # in JSON: each takes many times its size
 _MOST_TOKENS = 10**9  # a larger number is none of tokens
 
 
@@ -73,9 +74,23 @@ class Refused(Exception):
     """The request is not to the server's liking: the same again would not be either."""
 
 
-def checked(answer: httpx.Response) -> Any:
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """What came over the network; ``headers`` by their names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """The beginning of the body, for a person."""
+        return redacted(self.body[: 4 * _SHOWN].decode("utf-8", "replace"))[:_SHOWN]
+
+
+def checked(answer: HttpAnswer) -> Any:
     """The JSON of a good answer; for others what they mean."""
-    status, told = answer.status_code, answer.text[:_SHOWN]
+    status, told = answer.status, answer.text
     if status in (401, 403):
         raise RoundFailed(f"the server refuses the key ({status}); set server.api_key_file")
     if status == 404 or (status == 400 and _says_unknown_model(answer)):
@@ -85,16 +100,16 @@ def checked(answer: httpx.Response) -> Any:
     if status >= 400:
         raise Refused(f"HTTP {status}: {told}")
     try:
-        return load_json(answer.content)
+        return load_json(answer.body, most_values=MOST_VALUES)
     except ValueError:
-        kind = answer.headers.get("content-type", "no content type")
+        kind = redacted(answer.headers.get("content-type", "no content type")[:_SHOWN])
         raise Again(f"the answer is no JSON ({kind}): {told!r}") from None
 
 
-def _says_unknown_model(answer: httpx.Response) -> bool:
+def _says_unknown_model(answer: HttpAnswer) -> bool:
     """By the error's message or code, in the places where servers put them."""
     try:
-        told = load_json(answer.content)
+        told = load_json(answer.body, most_values=MOST_VALUES)
     except ValueError:
         return _UNKNOWN_MODEL.match(answer.text) is not None
     said: list[object] = [told]
@@ -106,7 +121,7 @@ def _says_unknown_model(answer: httpx.Response) -> bool:
     return any(isinstance(text, str) and _UNKNOWN_MODEL.match(text) for text in said)
 
 
-def _retry_after(answer: httpx.Response) -> float | None:
+def _retry_after(answer: HttpAnswer) -> float | None:
     try:
         return max(0.0, float(answer.headers["retry-after"]))
     except (KeyError, ValueError):

@@ -23,8 +23,12 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from control_room.encoding import load_json
+from control_room.error_words import words_for
 from control_room.previews.answers import (
+    MOST_VALUES,
     Again,
+    HttpAnswer,
     NoReply,
     Refused,
     Reply,
@@ -36,11 +40,14 @@ from control_room.previews.answers import (
 from control_room.previews.checkpoints import Checkpoint
 from control_room.previews.config import Decoding, Server
 from control_room.previews.examples import Example
+from control_room.redaction import without
+from control_room.secret import BadSecret, Secret
 
 _FIRST_PAUSE_S = 0.25
 _AWAY_PAUSE_S = 1.0
 _POLL_S = 0.5
 _HEALTH_S = 30.0
+_MAX_BYTES = 16 * 2**20  # of one answer
 _SOURCE = "control-room"  # who registers a checkpoint, where a server wants to know
 
 Told = TypeVar("Told")
@@ -59,7 +66,7 @@ class Asker:
         self._away = away
         self._server = server
         self._decoding = decoding
-        self._url = server.url.rstrip("/")
+        self._address = server.url
         self._log_probs = decoding.log_probs  # until the server says that it cannot
         self._echo = decoding.golden_ce and server.api == "completions"
         limits = httpx.Limits(
@@ -79,7 +86,7 @@ class Asker:
     @property
     def host(self) -> str:
         """The server's name and port."""
-        return httpx.URL(self._url).netloc.decode()
+        return self._address.place
 
     async def load(self, checkpoint: Checkpoint) -> str | None:
         """Have the server load the checkpoint, where it can.
@@ -216,7 +223,8 @@ class Asker:
 
     def _say_away(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome is not None else None
-        self._away(f"{self.host} cannot be reached ({error}); it is waited for")
+        why = "no connection" if error is None else words_for(error)
+        self._away(f"{self.host} cannot be reached ({why}); it is waited for")
 
     async def _with_attempts(
         self, path: str, body: Mapping[str, Any], read: Read[Told], timeout_s: float
@@ -239,30 +247,44 @@ class Asker:
     async def _post(
         self, path: str, body: Mapping[str, Any], timeout_s: float
     ) -> tuple[Any, float]:
-        headers = {}
         try:
             key = self._server.key()
-        except OSError as error:
-            raise RoundFailed(f"the key cannot be read: {error}") from None
-        if key is not None:
-            headers = {"Authorization": f"Bearer {key}", "X-API-Key": key}
+        except BadSecret as error:
+            raise RoundFailed(str(error)) from None
         began = time.monotonic()
         try:
             async with asyncio.timeout(timeout_s):
-                told = await self._client.post(
-                    f"{self._url}{path}",
-                    json=body,
-                    headers=headers,
-                    timeout=httpx.Timeout(timeout_s, pool=None),
-                )
+                told = await self._exchange("POST", path, key, timeout_s, json=body)
         except httpx.ConnectError:
             raise
         except (TimeoutError, httpx.TimeoutException):
             raise Again(f"no answer within {timeout_s:g} s") from None
         except httpx.HTTPError as error:
-            raise Again(f"the connection broke: {error or type(error).__name__}") from None
+            raise Again(f"the connection broke: {words_for(error)}") from None
         time_ms = 1000 * (time.monotonic() - began)
         return checked(told), time_ms
+
+    async def _exchange(
+        self, method: str, path: str, key: Secret | None, timeout_s: float, **sent: Any
+    ) -> HttpAnswer:
+        """One answer of bounded size, without what proved who asks. Redirects are not followed."""
+        headers = {"Accept-Encoding": "identity", **self._address.headers(key)}
+        async with self._client.stream(
+            method,
+            self._address.at(path),
+            headers=headers,
+            timeout=httpx.Timeout(timeout_s, pool=None),
+            **sent,
+        ) as answer:
+            if answer.headers.get("content-encoding", "identity").lower() not in ("", "identity"):
+                raise Again("the answer is packed, which was not asked for")
+            body = bytearray()
+            async for chunk in answer.aiter_raw():
+                body += chunk
+                if len(body) > _MAX_BYTES:
+                    raise Again(f"the answer is longer than {_MAX_BYTES // 2**20} MiB")
+        told = without(self._address.secrets(key), bytes(body))
+        return HttpAnswer(answer.status_code, answer.headers, told)
 
     async def _active_model(self, wanted: str) -> str | None:
         """What is active, once that is ``wanted`` or the time for loading is over."""
@@ -270,9 +292,11 @@ class Asker:
         active = None
         while time.monotonic() < until:
             try:
-                told = (await self._client.get(f"{self._url}/health", timeout=_HEALTH_S)).json()
+                async with asyncio.timeout(_HEALTH_S):
+                    answer = await self._exchange("GET", "/health", None, _HEALTH_S)
+                told = load_json(answer.body, most_values=MOST_VALUES)
                 active = told.get("active_model") if isinstance(told, dict) else None
-            except (httpx.HTTPError, ValueError):
+            except (httpx.HTTPError, Again, ValueError, TimeoutError):
                 active = None  # busy loading
             if active == wanted:
                 break

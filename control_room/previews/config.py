@@ -5,18 +5,29 @@ The run's sets only what is marked as ``RUN_MAY_SET``: what is asked and what co
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from control_room.address import Address
 from control_room.previews.checkpoints import Checkpoint
 from control_room.previews.of_run import bounded
 from control_room.rundir import RunDir
 from control_room.scorers import Scorer, scorer_of
+from control_room.secret import Secret, key_from
 from control_room.setting_layers import (
     RUN_MAY_SET,
     anchored,
@@ -43,7 +54,7 @@ class _Section(BaseModel):
 class Server(_Section):
     """Whom to ask, and how a checkpoint becomes the model that answers."""
 
-    url: Annotated[str, Field(pattern=r"^https?://[^/\s]+")]  # the root, without /v1
+    url: Annotated[Address, PlainValidator(Address.of)]  # the root, without /v1
     api: Literal["chat", "completions"] = "chat"
     model: str = "{checkpoint}"  # may hold {checkpoint} and {step}
     # How the specification's server is told to load the checkpoint first.
@@ -51,7 +62,7 @@ class Server(_Section):
     model_path: str | None = None  # where it finds one; holds {checkpoint} or {step}
     load_timeout_s: Seconds = 300.0
     api_key_file: Path | None = None
-    api_key_env: str | None = None
+    api_key_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
     concurrency: Count = 8
     timeout_s: Seconds = 120.0  # of one answer
     attempts: Count = 4
@@ -81,11 +92,9 @@ class Server(_Section):
             )
         return self
 
-    def key(self) -> str | None:
-        """The key as it is now. Raises OSError when its file cannot be read."""
-        if self.api_key_file is not None:
-            return self.api_key_file.expanduser().read_text(encoding="utf-8").strip()
-        return None if self.api_key_env is None else os.environ.get(self.api_key_env)
+    def key(self) -> Secret | None:
+        """The key as it is now. Raises :class:`control_room.secret.BadSecret`."""
+        return key_from(self.api_key_file, self.api_key_env)
 
 
 class Decoding(_Section):
@@ -179,7 +188,26 @@ class Checkpoints(_Section):
 class Queue(_Section):
     """Where rounds wait: in the run's cache, or in a Redis that several machines share."""
 
-    redis_url: str | None = None
+    redis_url: SecretStr | None = None  # may hold a password
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_one(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is None:
+            return None
+        try:
+            parts = urlsplit(url.get_secret_value())
+            usable = parts.scheme in ("redis", "rediss", "unix") and (parts.port or 1) > 0
+        except ValueError:
+            usable = False
+        if not usable:
+            raise ValueError(
+                "expected redis://NAME:PORT/0; in a password write @ as %40, / as %2F and # as %23"
+            )
+        Secret(url.get_secret_value())
+        if parts.password is not None:
+            Secret(unquote(parts.password))
+        return url
 
 
 class Config(_Section):

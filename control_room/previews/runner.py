@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from huey import Huey
 from huey.exceptions import HueyException
 
+from control_room.error_words import words_for
 from control_room.previews.checkpoints import Checkpoint, find_checkpoints
 from control_room.previews.config import Config
 from control_room.previews.config import Round as RoundSettings
@@ -194,7 +195,7 @@ class Runner:
                     kind=kind,
                     checkpoint_id=name,
                     outcome="failed",
-                    reason=f"{type(error).__name__}: {error}",
+                    reason=f"{words_for(error)}; the runner's log says more",
                 )
             )
         finally:
@@ -347,7 +348,7 @@ def _id(kind: str, checkpoint: Checkpoint) -> str:
 def _queue(run: RunDir, config: Config) -> Huey:
     name = "control-room-" + run.path.resolve().name
     if config.queue.redis_url is not None:
-        return redis_queue(name, config.queue.redis_url)
+        return redis_queue(name, config.queue.redis_url.get_secret_value())
     return sqlite_queue(name, run.cache / "rounds.sqlite")
 
 

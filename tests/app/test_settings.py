@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.settings import SettingsError, load_settings
+from control_room.secret import Secret
 from tests.support import ROOT
 
 BOX = {"name": "box", "role": "inference", "ssh": {"host": "box"}}
@@ -170,7 +171,7 @@ def test_keys_are_read_when_they_are_used_and_stand_nowhere_else(
     settings = load_settings({"machines": machines}, working_dir=tmp_path)
     of_file, of_environment = (machine.http for machine in settings.machines)
     assert of_file is not None and of_environment is not None
-    assert (of_file.key(), of_environment.key()) == ("s3cret", "t0ken")
+    assert (of_file.key(), of_environment.key()) == (Secret("s3cret"), Secret("t0ken"))
     assert "s3cret" not in repr(settings) and "t0ken" not in repr(settings)
 
 

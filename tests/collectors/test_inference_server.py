@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from collectors.inference_server import ServerWatch
 from collectors.jobs import JobQueue
 from collectors.server_reading import ServerReading
+from control_room.address import Address
+from control_room.secret import Secret, read_key
 from tests.collectors.http_stand_in import Answer, HttpServer, answer_json
 from tests.support import free_port, wait_until
 
@@ -157,7 +160,7 @@ Serve = Callable[..., HttpServer]
 
 
 def read(server: HttpServer, **how: Any) -> ServerReading:
-    watch = ServerWatch(server.url, name="box", **how)
+    watch = ServerWatch(Address.of(server.url), name="box", **how)
     try:
         return watch.read()
     finally:
@@ -192,14 +195,14 @@ class TestTheSpecificationsServer:
 
     def test_a_key_is_sent_and_one_that_lacks_is_asked_for(self, serve: Serve) -> None:
         server = serve(native(needs="s3cret"))
-        with_key = read(server, key=lambda: "s3cret")
+        with_key = read(server, key=lambda: Secret("s3cret"))
         assert with_key.problems == ()
         without = read(server)
         assert without.state == "ok", "its health needs no key"
         assert without.active_model == "Qwen3-0.6B"
         assert without.gpus is None
         assert all("api_key_file" in problem for problem in without.problems)
-        wrong = read(server, key=lambda: "wrong")
+        wrong = read(server, key=lambda: Secret("wrong"))
         assert "more rights" in wrong.problems[0]
 
     def test_a_part_that_fails_leaves_the_others(self, serve: Serve) -> None:
@@ -214,7 +217,7 @@ class TestTheSpecificationsServer:
 
     def test_system_holds_the_server_up_and_is_asked_once_a_minute(self, serve: Serve) -> None:
         server, clock = serve(native()), Clock()
-        watch = ServerWatch(server.url, name="box", clock=clock)
+        watch = ServerWatch(Address.of(server.url), name="box", clock=clock)
         first = watch.read()
         assert first.host is not None and first.host_at == pytest.approx(time.time(), abs=5)
         for _ in range(11):
@@ -232,7 +235,7 @@ class TestTheSpecificationsServer:
 
     def test_what_is_wrong_with_system_is_told_until_it_is_asked_again(self, serve: Serve) -> None:
         server, clock = serve(native()), Clock()
-        watch = ServerWatch(server.url, name="box", clock=clock)
+        watch = ServerWatch(Address.of(server.url), name="box", clock=clock)
         known = watch.read().host
         server.answers["/system"] = Answer(b"", 500)
         for wait_s in (60, 5, 5):
@@ -245,7 +248,9 @@ class TestTheSpecificationsServer:
 
     def test_another_key_is_tried_on_system_at_once(self, serve: Serve) -> None:
         server, keys = serve(native(needs="right")), ["wrong"]
-        watch = ServerWatch(server.url, name="box", key=lambda: keys[0], clock=Clock())
+        watch = ServerWatch(
+            Address.of(server.url), name="box", key=lambda: Secret(keys[0]), clock=Clock()
+        )
         assert watch.read().host is None
         keys[0] = "right"
         assert watch.read().host is not None
@@ -282,7 +287,7 @@ class TestServersWithOpenAisApi:
         kv_cache_pct: float | None,
     ) -> None:
         http, clock = serve(openai(metrics, 1000)), Clock()
-        watch = ServerWatch(http.url, name="box", clock=clock)
+        watch = ServerWatch(Address.of(http.url), name="box", clock=clock)
         first = watch.read()
         assert (first.api, first.server) == ("openai", server)
         assert first.active_model == "qwen3-step-5000"
@@ -316,7 +321,7 @@ class TestServersWithOpenAisApi:
 
 class TestTrouble:
     def test_nobody_listens(self) -> None:
-        reading = ServerWatch(f"http://127.0.0.1:{free_port()}", name="box").read()
+        reading = ServerWatch(Address.of(f"http://127.0.0.1:{free_port()}"), name="box").read()
         assert reading.state == "unreachable"
         assert "refused" in str(reading.message)
 
@@ -328,7 +333,7 @@ class TestTrouble:
     def test_it_accepts_and_never_answers(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as silent:
             url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-            reading = ServerWatch(url, name="box", timeout_s=0.3).read()
+            reading = ServerWatch(Address.of(url), name="box", timeout_s=0.3).read()
         assert reading.state == "timeout"
         assert "0.3 s" in str(reading.message)
 
@@ -348,7 +353,7 @@ class TestTrouble:
 
     def test_it_goes_away_and_comes_back(self, serve: Serve) -> None:
         server = serve(native())
-        watch = ServerWatch(server.url, name="box")
+        watch = ServerWatch(Address.of(server.url), name="box")
         seen_at = watch.read().answered_at
         server.stop()
         gone = watch.read()
@@ -359,15 +364,12 @@ class TestTrouble:
         watch.close()
 
     def test_a_key_that_cannot_be_read_is_named(self, serve: Serve) -> None:
-        def missing() -> str:
-            raise FileNotFoundError(2, "No such file or directory", "/keys/box")
-
-        reading = read(serve(native()), key=missing)
+        reading = read(serve(native()), key=lambda: read_key(Path("/keys/box")))
         assert reading.state == "auth_failed"
         assert "/keys/box" in str(reading.message)
 
     def test_a_redirect_is_not_followed_with_the_key(self, serve: Serve) -> None:
         other = serve(native())
         server = serve({"/health": Answer(b"", 302)})
-        assert read(server, key=lambda: "s3cret", api="native").state == "error"
+        assert read(server, key=lambda: Secret("s3cret"), api="native").state == "error"
         assert not other.asked

@@ -77,7 +77,7 @@ def test_a_disk_that_does_not_answer_is_named() -> None:
 
 
 def test_answers_are_sorted_out_whatever_comes_between() -> None:
-    reader = AnswerReader()
+    reader = AnswerReader(lambda part, number: True)
     arrived = (
         "Welcome to box!\r\n@host 7:one\n@gpu 7:row: 1\n@host 7:  two\n"
         "@@host 7 0\nnoise\n@gpu 7:row 2\n@@gpu 7 9\n@@disk 7 1\n"
@@ -92,13 +92,13 @@ def test_answers_are_sorted_out_whatever_comes_between() -> None:
 
 
 def test_half_an_answer_is_none() -> None:
-    reader = AnswerReader()
+    reader = AnswerReader(lambda part, number: True)
     assert reader.feed("@host 1:MemTotal: 5 kB\n@@host 1") == []
 
 
 @given(st.lists(st.text(alphabet="@host 17:\n@", max_size=30), max_size=20))
 def test_no_arrival_breaks_the_reader(pieces: list[str]) -> None:
-    reader = AnswerReader()
+    reader = AnswerReader(lambda part, number: True)
     for piece in pieces:
         reader.feed(piece)
 
@@ -116,7 +116,10 @@ def test_a_real_shell_answers_what_this_machine_says_of_itself(
     directory = tmp_path_factory.mktemp("with 'odd' $name")
     script = prelude(str(directory), ("pid",)) + request(1, ("index",), ["host", "disk"]) + "wait\n"
     printed = subprocess.run([shell], input=script, capture_output=True, text=True, check=True)
-    answers = {answer.part: answer for answer in AnswerReader().feed(printed.stdout)}
+    answers = {
+        answer.part: answer
+        for answer in AnswerReader(lambda part, number: True).feed(printed.stdout)
+    }
     found = host_reading(
         answers["host"], answers["disk"], name="x", path=str(directory), cpu_before=None
     )

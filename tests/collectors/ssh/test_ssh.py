@@ -353,7 +353,7 @@ class TestTheUsersOwnConfig:
         config.write_text("Host box\n  Port eleven\n")
         reading = watching(SshTarget(host="box", config_file=config)).read()
         assert reading.state == "unreachable"
-        assert "eleven" in str(reading.message)
+        assert f"{config}: the Port of box is no number" in str(reading.message)
 
 
 def fingerprint(key: Path) -> str:
