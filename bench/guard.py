@@ -53,7 +53,11 @@ def measure() -> list[Row]:
         is_api=lambda path: any(regex.match(path) for regex in paths),
         max_viewers=64,
     )
-    asked = {"plain": (_answer, BROWSER), "guarded": (guard, BROWSER), "refused": (guard, FOREIGN)}
+    asked: dict[str, tuple[Served, Any]] = {
+        "plain": (_answer, BROWSER),
+        "guarded": (guard, BROWSER),
+        "refused": (guard, FOREIGN),
+    }
     spent: dict[str, list[tuple[float, float]]] = {name: [] for name in asked}
     for _ in range(ROUNDS):  # side by side: the machine has other work
         for name, (served, headers) in asked.items():

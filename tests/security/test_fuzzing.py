@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from tests.security.hostile_run import TEXTS, record_hostile_run
 from tests.support import PATIENCE_S, serving_app, wait_until
@@ -117,7 +118,10 @@ def test_no_websocket_frame_ends_the_server(address: str, log: Path) -> None:
         with (
             suppress(WebSocketException, OSError, TimeoutError),
             connect(
-                stream, subprotocols=["streamlit"], open_timeout=PATIENCE_S, close_timeout=1
+                stream,
+                subprotocols=[Subprotocol("streamlit")],
+                open_timeout=PATIENCE_S,
+                close_timeout=1,
             ) as opened,
         ):
             for _ in range(draw.randrange(1, 4)):

@@ -30,11 +30,8 @@ from control_room.client import ApiError, Client
 from control_room.previews.config import ConfigError, load_config
 from control_room.redaction import redacted
 from control_room.secret import BadSecret, Secret, read_key
-from tests.browser.conftest import browser
 from tests.security.echo_server import EchoServer
 from tests.support import ROOT, free_port, serving_app, wait_until
-
-__all__ = ["browser"]  # the fixture
 
 PEM = "-----BEGIN OPENSSH PRIVATE KEY-----\nCANARY\nCANARY\n-----END OPENSSH PRIVATE KEY-----\n"
 BASIC = base64.b64encode(b"user:CANARY-pass/word").decode()
