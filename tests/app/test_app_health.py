@@ -39,7 +39,8 @@ def monitor(run_dir: Path) -> Iterator[Monitor]:
 
 
 def answer(monitor: Monitor) -> httpx.Response:
-    return TestClient(create_api(monitor)).get("/health")
+    answered: httpx.Response = TestClient(create_api(monitor)).get("/health")
+    return answered
 
 
 def test_an_app_that_nobody_asked_for_the_history_is_well(monitor: Monitor) -> None:
