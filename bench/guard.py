@@ -40,6 +40,7 @@ FOREIGN = tuple(("origin", "http://evil.example") if n == "origin" else (n, v) f
 ANSWER = [(b"content-type", b"application/json"), (b"etag", b'"1"'), (b"content-length", b"2")]
 
 Served = Callable[[Any, Any, Any], Any]
+Headers = tuple[tuple[str, str], ...]
 
 
 def measure() -> list[Row]:
@@ -53,7 +54,7 @@ def measure() -> list[Row]:
         is_api=lambda path: any(regex.match(path) for regex in paths),
         max_viewers=64,
     )
-    asked: dict[str, tuple[Served, Any]] = {
+    asked: dict[str, tuple[Served, Headers]] = {
         "plain": (_answer, BROWSER),
         "guarded": (guard, BROWSER),
         "refused": (guard, FOREIGN),
@@ -87,7 +88,7 @@ async def _answer(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"{}"})
 
 
-def _each_ms(served: Served, headers: tuple[tuple[str, str], ...]) -> tuple[float, float]:
+def _each_ms(served: Served, headers: Headers) -> tuple[float, float]:
     """CPU time and wall clock of one request."""
     raw = [(name.encode(), value.encode()) for name, value in headers]
     scope = {"type": "http", "method": "GET", "path": "/api/status/live", "headers": raw}

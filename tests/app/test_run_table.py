@@ -114,8 +114,10 @@ def test_settings_of_all_runs_have_axes_with_names_as_they_are(tmp_path: Path) -
             recorder.log_config({"model": model, "lr": "0.000300000000"})
             recorder.update_status(loss=1.0)
         summaries.append(run_summary(name, tmp_path / name))
-    (trace,) = charts_runs.parallel(summaries, ["model", "lr"]).figure["data"]
-    model, lr, loss = trace["dimensions"]
-    assert model["ticktext"] == ["R&D <1>", "not told"]
-    assert lr["ticktext"] == ["0.0003"]
-    assert (loss["label"], loss["values"]) == ("Loss", [1.0, 1.0])
+    figure = charts_runs.parallel(summaries, ["model", "lr"]).figure
+    first, second = figure["data"]
+    assert figure["layout"]["xaxis"]["ticktext"] == ["model", "lr", "Loss"]
+    # As Plotly takes it: shown, it is R&D <1>.
+    assert first["customdata"] == [["model", "R&amp;D &lt;1&gt;"], ["lr", "0.0003"], ["Loss", "1"]]
+    assert second["customdata"][0] == ["model", "not told"]
+    assert second["y"][1:] == [0.5, 0.5], "the same for all"
