@@ -32,12 +32,22 @@ class FollowedFiles:
         self._names = {file: part for part, (file, _) in positions.items()}
         own = {file: at for part, (file, at) in positions.items() if not _is_foreign(part)}
         # A part that is called otherwise is read anew, under its new name.
-        self._own = LogTail(run.logs(kind), run.log_globs(kind), positions=own, renames=False)
+        self._own = LogTail(
+            run.logs(kind),
+            run.log_globs(kind),
+            inside=run.inside,
+            positions=own,
+            renames=False,
+        )
         self._foreign: LogTail | None = None
         if kind == "preview":
             theirs = {file: at for part, (file, at) in positions.items() if _is_foreign(part)}
             self._foreign = LogTail(
-                run.inference_logs, (INFERENCE_GLOB,), positions=theirs, renames=False
+                run.inference_logs,
+                (INFERENCE_GLOB,),
+                inside=run.inside,
+                positions=theirs,
+                renames=False,
             )
 
     def new_parts(self) -> tuple[DayPart, ...] | None:
