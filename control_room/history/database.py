@@ -20,7 +20,8 @@ _FIXED_TABLES = """
 CREATE TABLE about (made_for VARCHAR);
 CREATE TABLE files (
     kind VARCHAR, name VARCHAR, path VARCHAR, inode BIGINT, "offset" BIGINT, lines BIGINT,
-    fingerprint BLOB, skipping BOOLEAN,
+    fingerprint BLOB, skipping BOOLEAN, checksum BIGINT,
+    seen_inode BIGINT, seen_size BIGINT, seen_mtime_ns BIGINT, seen_ctime_ns BIGINT,
     PRIMARY KEY (kind, name)
 );
 CREATE TABLE rejects (kind VARCHAR, file VARCHAR, line BIGINT, reason VARCHAR);

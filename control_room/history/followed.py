@@ -6,7 +6,7 @@ none. What another system logs of the kind is followed as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from itertools import chain
@@ -88,9 +88,10 @@ class FollowedFiles:
             begun=tuple(map(named, batch.begun)),
         )
 
-    def read_again(self, part: str) -> None:
-        """Read a part from its start, plain or packed."""
-        for file in [file for file, name in self._names.items() if name == part] or [part]:
+    def read_again(self, parts: Collection[str]) -> None:
+        """Read parts from their start, plain or packed."""
+        files = [file for file, name in self._names.items() if name in parts]
+        for file in {*files, *(set(parts) - set(self._names.values()))}:
             for tail in self._tails():
                 tail.rewind(file)
         self.list_again()

@@ -49,7 +49,8 @@ def pieces(packed: Path | IO[bytes]) -> Iterator[bytes]:
 def _place(file: Path | IO[bytes]) -> str:
     """Where Arrow opens a file that is open already.
 
-    It would call a Python file from threads of its own, which a process that was forked has none of.
+    It reads it itself: a Python file it would call from threads of its own, which need the lock
+    that Python holds.
     """
     return str(file) if isinstance(file, Path) else f"/dev/fd/{file.fileno()}"
 
