@@ -45,7 +45,7 @@ def check(settings: Settings, now: float) -> Iterator[Finding]:
 
 
 def _run(settings: Settings, now: float) -> list[Finding]:
-    run = RunDir(settings.run_dir)
+    run = settings.run
     if not run.path.is_dir():
         text = f"{run.path} does not exist yet; a Recorder, or you, will make it"
         return [Finding("run directory", "note", text)]

@@ -8,7 +8,6 @@ from datetime import datetime
 
 from app.settings import Settings
 from control_room.retention import carry_out, left_alone, plan
-from control_room.rundir import RunDir
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +25,7 @@ class RetentionReading:
 def retain(settings: Settings) -> RetentionReading:
     """Do what is due. Never raises for what the disk does: the reading says."""
     limits = settings.retention
-    run = RunDir(settings.run_dir, settings.follow_links)
+    run = settings.run
     steps = plan(
         run,
         datetime.now().astimezone().date(),

@@ -36,11 +36,14 @@ class RunSummary:
     em: RunEm | None = None
 
 
-def run_summary(name: str, path: Path, em: RunEm | None = None) -> RunSummary:
+def run_summary(
+    name: str, path: Path, em: RunEm | None = None, follow_links: tuple[Path, ...] = ()
+) -> RunSummary:
     """Never raises: a file that cannot be read is a problem of that run."""
-    file = RunDir(path).status_file
+    run = RunDir(path, follow_links)
+    file = run.status_file
     try:
-        told = json.loads(file.read_text(encoding="utf-8"))
+        told = json.loads(run.inside.read(file))
     except FileNotFoundError:
         return RunSummary(name, None, {}, None, {}, "no status file", em)
     except (OSError, ValueError, RecursionError) as error:

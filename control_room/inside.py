@@ -93,7 +93,7 @@ class Inside:
     def directory(self, path: Path, *, make: bool = False) -> Iterator[int]:
         """A directory, opened: what is done with ``dir_fd`` stays in it, whatever happens above.
 
-        ``make`` makes it, and those above it, where it is missing.
+        ``make`` makes it, the root and those between, where they are missing.
         """
         descriptor = self._opened(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, make=make)
         try:
@@ -120,6 +120,8 @@ class Inside:
 
     def _opened(self, path: Path, flags: int, *, make: bool = False) -> int:
         """The descriptor of what is at ``path``, without leaving on the way there."""
+        if make:
+            self.root.mkdir(parents=True, exist_ok=True)
         way = _Way(self, path)
         try:
             while (descriptor := way.step(flags, make=make)) is None:

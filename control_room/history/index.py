@@ -123,6 +123,7 @@ class HistoryIndex:
             database,
             made_for=f"{run_id!r} {rules.text}",
             memory_limit_mb=memory_limit_mb,
+            inside=run.inside if database and database.is_relative_to(run.path) else None,
         )
         try:
             self._database = open_database()
