@@ -79,6 +79,7 @@ class Samples:
     runner: Sample[RunnerReading] = field(default_factory=Sample)
     notes: Sample[NotesReading] = field(default_factory=Sample)
     retention: Sample[RetentionReading] = field(default_factory=Sample)
+    links: Sample[tuple[str, ...]] = field(default_factory=Sample)  # those that lead out
     machine_history: Sample[QueueTrends] = field(default_factory=Sample)
     machines: Mapping[str, MachineSamples] = field(default_factory=dict)  # by name
 
@@ -268,6 +269,7 @@ def _system(
             *troubles,
             *((reading.problem,) if reading and reading.problem else ()),
             *(samples.retention.reading.problems if samples.retention.reading else ()),
+            *(samples.links.reading or ()),
         ),
         settings_problems=settings.left_out,
         timestamp=_utc(now),

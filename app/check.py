@@ -46,7 +46,7 @@ def check(settings: Settings, now: float) -> Iterator[Finding]:
 
 
 def _run(settings: Settings, now: float) -> list[Finding]:
-    run = RunDir(settings.run_dir)
+    run = settings.run
     left_out = [Finding("run's settings", "note", each) for each in settings.left_out]
     if not run.path.is_dir():
         text = f"{run.path} does not exist yet; a Recorder, or you, will make it"

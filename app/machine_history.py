@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.views import GpuStatus, JobQueueStatus, MachineStatus, SystemStatus
+from control_room.inside import Inside
 from control_room.sqlite_schema import has_only
 
 log = logging.getLogger(__name__)
@@ -98,9 +99,11 @@ class MachineHistory:
         directory: Path,
         *,
         ready: Callable[[], bool],
+        inside: Inside | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._file = directory / "machines.sqlite"
+        self._inside = inside
         self._ready = ready
         self._clock = clock
         self._lock = threading.Lock()
@@ -200,6 +203,9 @@ class MachineHistory:
 
     def _move_to_disk(self) -> None:
         try:
+            if self._inside is not None:
+                for suffix in ("", "-journal", "-wal", "-shm"):
+                    self._inside.check(self._file.with_name(self._file.name + suffix))
             opened = _open(self._file)
         except (sqlite3.Error, OSError) as error:
             log.debug("%s cannot be opened: %s", self._file, error)

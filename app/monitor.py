@@ -23,7 +23,6 @@ from app.sources import (
 from app.views import Views
 from collectors.sampler import Sample, Sampler
 from control_room.history.patterns import PatternRules
-from control_room.rundir import RunDir
 
 log = logging.getLogger(__name__)
 
@@ -40,15 +39,15 @@ class Monitor:
         self._machines_of = machines_of
         rules = PatternRules([pattern.rule() for pattern in settings.history.patterns])
         self.history = RunHistory(
-            RunDir(settings.run_dir),
+            settings.run,
             memory_limit_mb=settings.history.memory_limit_mb,
             rules=rules,
             sql=settings.history.sql_limits(),
         )
-        run = RunDir(settings.run_dir)
+        run = settings.run
         own = run_sources(settings, rules, self.history)
         if machines_of is None:
-            self.machine_history = MachineHistory(run.cache, ready=run.has_logs)
+            self.machine_history = MachineHistory(run.cache, ready=run.has_logs, inside=run.inside)
             own += machine_sources(settings, self.machine_history, lambda: self._views.system)
             # Of the run the app was started for alone: others may only be looked at.
             own += retention_sources(settings)

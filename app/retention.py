@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.settings import Settings
-from control_room.retention import carry_out, plan
-from control_room.rundir import RunDir
+from control_room.retention import carry_out, left_alone, plan
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +25,9 @@ class RetentionReading:
 def retain(settings: Settings) -> RetentionReading:
     """Do what is due. Never raises for what the disk does: the reading says."""
     limits = settings.retention
+    run = settings.run
     steps = plan(
-        RunDir(settings.run_dir),
+        run,
         datetime.now().astimezone().date(),
         compress_after_days=limits.compress_after_days,
         delete_after_days=limits.delete_after_days,
@@ -38,4 +38,4 @@ def retain(settings: Settings) -> RetentionReading:
         if each.problem is None:
             log.info("retention: %s", each.step)
     problems = tuple(each.problem for each in done if each.problem is not None)
-    return RetentionReading(len(done) - len(problems), problems)
+    return RetentionReading(len(done) - len(problems), (*left_alone(run), *problems))

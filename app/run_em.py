@@ -10,6 +10,7 @@ from typing import Literal
 from collectors.evals import EvalWatch
 from collectors.previews import PreviewWatch
 from control_room.history.archive import PACKED
+from control_room.history.day_parts import day_files
 from control_room.history.patterns import PatternRules
 from control_room.rundir import RunDir
 
@@ -28,7 +29,8 @@ class RunEm:
 class RunEms:
     """The EM of any run directory. Each look reads only what was logged since the last one."""
 
-    def __init__(self) -> None:
+    def __init__(self, follow_links: tuple[Path, ...] = ()) -> None:
+        self._follow_links = follow_links
         self._lock = threading.Lock()
         self._watches: dict[Path, tuple[EvalWatch, PreviewWatch]] = {}
 
@@ -38,8 +40,8 @@ class RunEms:
         Days that were packed are not read: that takes an index of all of them.
         """
         with self._lock:
+            run = RunDir(path, self._follow_links)
             if path not in self._watches:
-                run = RunDir(path)
                 self._watches[path] = EvalWatch(run), PreviewWatch(run, PatternRules())
             evals, previews = self._watches[path]
             fixed = next((e for e in reversed(evals.read().fixed) if e.em is not None), None)
@@ -47,11 +49,17 @@ class RunEms:
                 return RunEm(fixed.em, "fixed set", f"fixed set, step {fixed.step:,}")
             newest = previews.read().summary.em_last_100
         if newest.em is None:
-            packed = any(file.suffix in PACKED for file in RunDir(path).logs("preview").glob("*"))
-            return RunEm(None, "previews", "in packed days, see Compare") if packed else None
+            return RunEm(None, "previews", "in packed days, see Compare") if _packed(run) else None
         return RunEm(newest.em, "previews", f"last {newest.count} previews")
 
     def keep(self, paths: set[Path]) -> None:
         """Forget every other run."""
         with self._lock:
             self._watches = {path: own for path, own in self._watches.items() if path in paths}
+
+
+def _packed(run: RunDir) -> bool:
+    try:
+        return any(file.suffix in PACKED for file, _ in day_files(run, "preview"))
+    except OSError:
+        return False

@@ -37,11 +37,14 @@ class RunSummary:
     em: RunEm | None = None
 
 
-def run_summary(name: str, path: Path, em: RunEm | None = None) -> RunSummary:
+def run_summary(
+    name: str, path: Path, em: RunEm | None = None, follow_links: tuple[Path, ...] = ()
+) -> RunSummary:
     """Never raises: a file that cannot be read is a problem of that run."""
-    file = RunDir(path).status_file
+    run = RunDir(path, follow_links)
+    file = run.status_file
     try:
-        told = load_json(file.read_bytes())
+        told = load_json(run.inside.read(file))
     except FileNotFoundError:
         return RunSummary(name, None, {}, None, {}, "no status file", em)
     except (OSError, ValueError) as error:

@@ -29,7 +29,7 @@ class Runs:
 
     def __init__(self, main: Monitor, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.main = main
-        self.ems = RunEms()
+        self.ems = RunEms(main.settings.run.follow_links)
         self._clock = clock
         self._lock = threading.Lock()
         self._others: dict[str, tuple[Monitor, float]] = {}  # and when it was last asked for

@@ -40,6 +40,7 @@ from control_room.history.patterns import PatternRule
 from control_room.history.sql_processes import SqlLimits
 from control_room.redaction import is_secret_name, redacted
 from control_room.retention import COMPRESS_AFTER_DAYS, DELETE_AFTER_DAYS
+from control_room.rundir import RunDir
 from control_room.secret import Secret, key_from
 from control_room.setting_layers import (
     RUN_MAY_SET,
@@ -301,6 +302,8 @@ class Settings(BaseSettings):
     runs: tuple[str, ...] = ()  # more run directories, or globs of them, to choose from
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8501
+    # Directories outside of a run that links in it may lead to, as to a large disk.
+    follow_links: tuple[Path, ...] = ()
     machine_name: str | None = None  # how this machine is called on the page; else its host name
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     intervals: Intervals = Intervals()
@@ -324,6 +327,15 @@ class Settings(BaseSettings):
         if sum(machine.local for machine in self.machines) > 1:
             raise ValueError("machines: only one can be local")
         return self
+
+    @property
+    def run(self) -> RunDir:
+        """The run that is watched."""
+        return self.run_in(self.run_dir)
+
+    def run_in(self, directory: Path) -> RunDir:
+        """Any run, with the directories that its links may lead to."""
+        return RunDir(directory, tuple(each.expanduser() for each in self.follow_links))
 
     @property
     def watched_machines(self) -> tuple[Machine, ...]:

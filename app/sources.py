@@ -17,6 +17,7 @@ from app.views import SystemStatus
 from collectors.evals import EvalWatch
 from collectors.gpu import NvmlSession
 from collectors.host import HostWatch
+from collectors.links import LinkWatch
 from collectors.notes import NoteWatch
 from collectors.preview_runner import RunnerWatch
 from collectors.previews import PreviewWatch
@@ -25,7 +26,6 @@ from collectors.sampler import Sample, Source
 from collectors.snapshots import SnapshotWatch
 from collectors.training import LivenessPolicy, TrainingWatch
 from control_room.history.patterns import PatternRules
-from control_room.rundir import RunDir
 
 TAKEN_EVERY_S = 5.0  # into the means of a minute
 ONE_FILE_S = 300.0  # at most, to take one file of the logs into the history
@@ -68,7 +68,7 @@ def samples_of(samples: Mapping[str, Sample[Any]], settings: Settings) -> Sample
 
 def run_sources(settings: Settings, rules: PatternRules, history: RunHistory) -> list[Source[Any]]:
     """What is told by the files of the run. Making them asks nothing yet."""
-    run = RunDir(settings.run_dir)
+    run = settings.run
     intervals, liveness, thresholds = settings.intervals, settings.liveness, settings.thresholds
     training = TrainingWatch(
         run,
@@ -92,6 +92,7 @@ def run_sources(settings: Settings, rules: PatternRules, history: RunHistory) ->
         Source("snapshots", intervals.evals_s, snapshots.read),
         Source("notes", intervals.evals_s, NoteWatch(run).read),
         Source("runner", intervals.runner_s, RunnerWatch(run).read),
+        Source("links", intervals.queues_s, LinkWatch(run).read),
         Source(
             HISTORY,
             settings.history.refresh_s,

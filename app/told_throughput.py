@@ -14,7 +14,6 @@ from control_room.history.aggregates import (
     ThroughputSetting,
 )
 from control_room.history.day_parts import day_files
-from control_room.rundir import RunDir
 
 
 def told_samples(monitor: Monitor) -> tuple[ToldSample, ...]:
@@ -22,8 +21,10 @@ def told_samples(monitor: Monitor) -> tuple[ToldSample, ...]:
     reading: TrainingReading | None = monitor.sources["training"].reading
     if reading is None or not reading.throughput_samples:
         return ()
-    run = RunDir(monitor.settings.run_dir)
-    has_log = any(day_files(run, "throughput"))
+    try:
+        has_log = any(day_files(monitor.settings.run, "throughput"))
+    except OSError:
+        has_log = False  # what cannot be read tells nothing
     return () if has_log else reading.throughput_samples
 
 

@@ -73,7 +73,7 @@ class RunnerWatch:
     """Reads the state file again and again, from one thread."""
 
     def __init__(self, run: RunDir) -> None:
-        self._file = JsonFile(run.runner_state_file)
+        self._file = JsonFile(run.runner_state_file, inside=run.inside)
         self._reading = RunnerReading()
 
     def read(self) -> RunnerReading:

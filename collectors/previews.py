@@ -51,12 +51,20 @@ class PreviewWatch:
         self._tails: tuple[tuple[LogTail, _Parse], ...] = (
             (
                 LogTail(
-                    run.logs("preview"), run.log_globs("preview"), last_lines=_FIRST_LOOK_LINES
+                    run.logs("preview"),
+                    run.log_globs("preview"),
+                    inside=run.inside,
+                    last_lines=_FIRST_LOOK_LINES,
                 ),
                 partial(parse_line, PreviewRecord),
             ),
             (
-                LogTail(run.inference_logs, (INFERENCE_GLOB,), last_lines=_FIRST_LOOK_LINES),
+                LogTail(
+                    run.inference_logs,
+                    (INFERENCE_GLOB,),
+                    inside=run.inside,
+                    last_lines=_FIRST_LOOK_LINES,
+                ),
                 parse_inference_line,
             ),
         )

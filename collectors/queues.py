@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from control_room.inside import Inside, LeadsOut
 from control_room.rundir import QUEUE_PRIORITIES, RunDir
 from control_room.shown import printable
 
@@ -46,8 +47,9 @@ def read_queues(run: RunDir) -> QueuesReading:
 
     Of a directory with more than MAX_FILES_ASKED files only the count is told.
     """
-    waiting = [_read(run.queue(priority)) for priority in QUEUE_PRIORITIES]
-    processing, failed = _read(run.queue("processing")), _read(run.queue("failed"))
+    inside = run.inside
+    waiting = [_read(run.queue(priority), inside) for priority in QUEUE_PRIORITIES]
+    processing, failed = (_read(run.queue(each), inside) for each in ("processing", "failed"))
     high, normal, low = (directory.count for directory in waiting)
     problems = [each.problem for each in (*waiting, processing, failed) if each.problem is not None]
     return QueuesReading(
@@ -64,39 +66,59 @@ def read_queues(run: RunDir) -> QueuesReading:
     )
 
 
-def _read(path: Path) -> _Directory:
+def _read(path: Path, inside: Inside) -> _Directory:
     try:
-        with os.scandir(path) as entries:
-            found = [entry for entry in entries if _is_data(entry)]
+        with inside.directory(path) as directory, os.scandir(directory) as entries:
+            found = [entry for entry in entries if _is_data(entry, path, inside)]
+            return _told(path, found, inside)
     except FileNotFoundError:
         return _Directory()
     except OSError as error:
         problem = f"cannot read {path}: {error.strerror or error}"
         return _Directory(names=None, size_bytes=None, problem=problem)
+
+
+def _told(path: Path, found: Sequence[os.DirEntry[str]], inside: Inside) -> _Directory:
     if len(found) > MAX_FILES_ASKED:
         problem = f"{path} holds {len(found)} files: too many to tell their order and size"
         return _Directory(len(found), None, None, problem)
-    return _ask(found)
+    return _ask(path, found, inside)
 
 
-def _ask(entries: Sequence[os.DirEntry[str]]) -> _Directory:
-    files = []
+def _ask(path: Path, entries: Sequence[os.DirEntry[str]], inside: Inside) -> _Directory:
+    files, is_size_known = [], True
     for entry in entries:
         try:
-            status = entry.stat()
+            is_own = not _leads_out(entry, path, inside)
+            status = entry.stat(follow_symlinks=is_own)
         except OSError:
             continue  # taken by the trainer since it was listed
+        is_size_known &= is_own
         files.append((status.st_mtime_ns, entry.name, status.st_size))
     files.sort()
     names = tuple(printable(name) for _, name, _ in files)
-    return _Directory(len(files), names, sum(size for _, _, size in files))
+    size_bytes = sum(size for _, _, size in files) if is_size_known else None
+    return _Directory(len(files), names, size_bytes)
 
 
-def _is_data(entry: os.DirEntry[str]) -> bool:
+def _is_data(entry: os.DirEntry[str], directory: Path, inside: Inside) -> bool:
+    """Whether it is a data file. Of a link that leads out of the run only the name is known."""
     try:
-        return entry.name.endswith(".jsonl") and entry.is_file()
+        if not entry.name.endswith(".jsonl"):
+            return False
+        return _leads_out(entry, directory, inside) or entry.is_file()
     except OSError:
         return False
+
+
+def _leads_out(entry: os.DirEntry[str], directory: Path, inside: Inside) -> bool:
+    if not entry.is_symlink():
+        return False
+    try:
+        inside.check(directory / entry.name)
+    except LeadsOut:
+        return True
+    return False
 
 
 def _next(waiting: Sequence[_Directory]) -> tuple[str, ...]:

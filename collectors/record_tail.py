@@ -18,7 +18,9 @@ class RecordTail(Generic[AnyRecord]):
     ) -> None:
         self._directory = run.logs(kind)
         self._record_class = record_class
-        self._tail = LogTail(self._directory, run.log_globs(kind), last_lines=last_lines)
+        self._tail = LogTail(
+            self._directory, run.log_globs(kind), inside=run.inside, last_lines=last_lines
+        )
         self._steps = StepCheck(run)
         self._reject_count = 0
         self._newest_reject: Reject | None = None

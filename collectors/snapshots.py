@@ -11,6 +11,7 @@ from pathlib import Path, PurePath
 
 from collectors.training.json_file import JsonFile
 from control_room.encoding import parse_timestamp
+from control_room.inside import Inside
 from control_room.rundir import RunDir
 
 _GB = 2**30
@@ -51,7 +52,7 @@ class SnapshotWatch:
     """Reads the retention index, wherever it is, when it has changed. Not safe for threads."""
 
     def __init__(self, run: RunDir) -> None:
-        self._indexes = [_Index(path) for path in run.retention_index_files]
+        self._indexes = [_Index(path, run.inside) for path in run.retention_index_files]
 
     def read(self) -> SnapshotsReading:
         """What is kept now; what was kept last while the file cannot be read."""
@@ -62,8 +63,8 @@ class SnapshotWatch:
 class _Index:
     """One place where the index may be."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = JsonFile(path)
+    def __init__(self, path: Path, inside: Inside) -> None:
+        self._file = JsonFile(path, inside=inside)
         self._reading = SnapshotsReading()
 
     def read(self) -> SnapshotsReading | None:

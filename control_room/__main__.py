@@ -26,6 +26,7 @@ from control_room.retention import (
     COMPRESS_AFTER_DAYS,
     DELETE_AFTER_DAYS,
     carry_out,
+    left_alone,
     plan,
 )
 from control_room.rundir import RunDir
@@ -38,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Parse the arguments and do what they ask. Returns the exit status."""
     arguments = _parser().parse_args(argv)
     if arguments.command == "retain":
-        return _retain(RunDir(arguments.run_dir), arguments)
+        return _retain(_run(arguments), arguments)
     if arguments.command == "score":
         return _score(arguments.file, arguments.output, arguments.scorer)
     return _import(arguments)
@@ -68,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     importing.add_argument(
         "--watch", action="store_true", help="keep importing what appears there, until Ctrl-C"
     )
+    _may_follow(importing)
     scoring = commands.add_parser(
         "score",
         help="score a preview log anew, without asking the model again",
@@ -102,7 +104,23 @@ def _parser() -> argparse.ArgumentParser:
     )
     retaining.add_argument("--keep-all", action="store_true", help="compress, but delete nothing")
     retaining.add_argument("--dry-run", action="store_true", help="only print what would be done")
+    _may_follow(retaining)
     return parser
+
+
+def _may_follow(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--follow-links",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="DIR",
+        help="a directory outside that links in the run directory may lead to",
+    )
+
+
+def _run(arguments: argparse.Namespace) -> RunDir:
+    return RunDir(arguments.run_dir, tuple(arguments.follow_links))
 
 
 def _retain(run: RunDir, arguments: argparse.Namespace) -> int:
@@ -117,6 +135,9 @@ def _retain(run: RunDir, arguments: argparse.Namespace) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
+    alone = left_alone(run)
+    for problem in alone:
+        print(problem, file=sys.stderr)
     if arguments.dry_run:
         for step in steps:
             print(f"would {step}")
@@ -136,7 +157,7 @@ def _retain(run: RunDir, arguments: argparse.Namespace) -> int:
             problems += 1
             print(done.problem, file=sys.stderr)
     print(f"{len(steps) - problems} files changed, {freed_bytes / 2**20:.1f} MiB freed")
-    return 1 if problems else 0
+    return 1 if problems or alone else 0
 
 
 def _score(source: Path, output: Path | None, scorers: Sequence[str]) -> int:
@@ -175,7 +196,7 @@ def _named_scorer(text: str) -> tuple[str, Scorer]:
 
 
 def _import(arguments: argparse.Namespace) -> int:
-    run = RunDir(arguments.run_dir)
+    run = _run(arguments)
     options = ImportOptions(arguments.run, arguments.golden_column, arguments.right_when)
     try:
         if arguments.watch:

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
+from control_room.inside import Inside
+
 _NEWLINE = ord("\n")
 _MAX_OPENINGS = 200  # a file is being removed for some microseconds
 
@@ -24,8 +26,12 @@ class DailyLog:
     Not safe for threads: its owner holds a lock.
     """
 
-    def __init__(self, path_of: Callable[[date], Path], *, fsync: bool) -> None:
+    def __init__(
+        self, path_of: Callable[[date], Path], *, fsync: bool, inside: Inside | None = None
+    ) -> None:
+        """``inside`` opens the files; without it links are followed: a trainer means its own."""
         self._path_of = path_of
+        self._inside = inside
         self._fsync = fsync
         self._file: io.FileIO | None = None
         self._day: date | None = None
@@ -89,8 +95,9 @@ class DailyLog:
     def _open(self, day: date) -> io.FileIO:
         self.close()
         path = self._path_of(day)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = file = _open_to_append(path)
+        if self._inside is None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = file = _open_to_append(path, self._inside)
         self._day = day
         size = os.fstat(file.fileno()).st_size
         self._torn = size > 0 and os.pread(file.fileno(), 1, size - 1) != b"\n"
@@ -99,10 +106,10 @@ class DailyLog:
         return file
 
 
-def _open_to_append(path: Path) -> io.FileIO:
+def _open_to_append(path: Path, inside: Inside | None) -> io.FileIO:
     """The file at ``path``, made where there is none, and marked as written to."""
     for _ in range(_MAX_OPENINGS):
-        file = path.open("a+b", buffering=0)
+        file = path.open("a+b", buffering=0) if inside is None else inside.open_to_append(path)
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

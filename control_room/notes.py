@@ -22,7 +22,7 @@ def add_note(run: RunDir, text: str, *, step: int | None = None) -> None:
         run_id=run.path.resolve().name,
         now=iso_timestamp(now),
     )
-    log = DailyLog(lambda day: run.log_file("note", day), fsync=False)
+    log = DailyLog(lambda day: run.log_file("note", day), fsync=False, inside=run.inside)
     try:
         log.append(line, now.date())
     finally:

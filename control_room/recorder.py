@@ -56,7 +56,8 @@ class Recorder:
     A record is in its file when the call returns and outlives the process, also a killed one; with
     ``fsync`` it outlives a loss of power. It goes to the file of the day it is written on, whatever
     its ``ts``. Without ``run_id`` the run is named by its directory. While the disk refuses, up to
-    ``max_waiting`` records of each kind wait in memory.
+    ``max_waiting`` records of each kind wait in memory. Links in the run directory are followed,
+    with ``stay_inside`` not out of it: for a directory that others may have written.
 
     As a context manager it looks after the status: "training" on entry, "crashed" when an exception
     leaves the block (it is raised again), "paused" on Ctrl-C, "completed" at a plain end unless the
@@ -78,6 +79,7 @@ class Recorder:
         strict: bool = False,
         fsync: bool = False,
         max_waiting: int = 1000,
+        stay_inside: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.run_dir = run_dir if isinstance(run_dir, RunDir) else RunDir(Path(run_dir))
@@ -88,15 +90,17 @@ class Recorder:
             "strict": strict,
             "fsync": fsync,
             "max_waiting": max_waiting,
+            "stay_inside": stay_inside,
             "clock": clock,
         }
         self._strict = strict
         self._moment = LocalMoment(clock)
         self._started_at = self._moment.text
         self._lock = threading.RLock()  # re-entrant: a signal handler may record, too
+        inside = self.run_dir.inside if stay_inside else None
         self._logs = {
             kind: PatientLog(
-                DailyLog(partial(self.run_dir.log_file, kind), fsync=fsync),
+                DailyLog(partial(self.run_dir.log_file, kind), fsync=fsync, inside=inside),
                 max_waiting=max_waiting,
             )
             for kind in LOG_KINDS

@@ -7,6 +7,8 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
+from control_room.inside import Inside
+
 LogKind = Literal["preview", "throughput", "metrics", "eval", "round", "note", "heads", "refused"]
 LOG_KINDS: tuple[LogKind, ...] = (
     "preview",
@@ -47,9 +49,18 @@ def retention_index_files(checkpoints: Path) -> tuple[Path, ...]:
 
 @dataclass(frozen=True, slots=True)
 class RunDir:
-    """One run's directory. Nothing here touches the disk, except where a name says so."""
+    """One run's directory. Nothing here touches the disk, except where a name says so.
+
+    ``follow_links``: directories outside that links in it may lead to.
+    """
 
     path: Path
+    follow_links: tuple[Path, ...] = ()
+
+    @property
+    def inside(self) -> Inside:
+        """What opens its files, and follows no link out of it."""
+        return Inside(self.path, self.follow_links)
 
     @property
     def status_file(self) -> Path:

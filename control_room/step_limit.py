@@ -23,7 +23,7 @@ class StepLimit:
     """Follows ``total_steps`` and ``current_step`` in a run's status file. Not safe for threads."""
 
     def __init__(self, run: RunDir) -> None:
-        self._file = run.status_file
+        self._file, self._inside = run.status_file, run.inside
         self._seen: tuple[int, int, int] | None = None
         self._steps = 0
 
@@ -33,7 +33,7 @@ class StepLimit:
             found = self._file.stat()
             seen = found.st_ino, found.st_size, found.st_mtime_ns
             if seen != self._seen and S_ISREG(found.st_mode) and found.st_size <= _MOST_BYTES:
-                told = json.loads(self._file.read_bytes())
+                told = json.loads(self._inside.read(self._file, _MOST_BYTES))
                 self._seen = seen
                 total, reached = _step(told.get("total_steps")), _step(told.get("current_step"))
                 if total:

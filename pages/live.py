@@ -21,7 +21,6 @@ from app.cards import (
     training,
 )
 from app.current import monitor
-from control_room.rundir import RunDir
 
 intervals = monitor().settings.intervals
 
@@ -59,7 +58,7 @@ def preview_zone() -> None:
         with st.container(border=True, key="card-runner"):
             runner.draw(
                 view.runner,
-                RunDir(monitor().settings.run_dir),
+                monitor().settings.run,
                 may_request=monitor().settings.previews.allow_requests,
             )
 
@@ -78,7 +77,7 @@ def notes_zone() -> None:
 @st.fragment
 def note_form() -> None:
     """By itself: what is being typed must not be drawn again."""
-    notes.draw_form(RunDir(monitor().settings.run_dir), monitor().views.live.current_step)
+    notes.draw_form(monitor().settings.run, monitor().views.live.current_step)
 
 
 summary_zone()

@@ -38,7 +38,10 @@ def main() -> None:
     st.html('<div class="cr"><h3>Runs</h3></div>')
     directories = runs().directories()
     ems = runs().ems
-    summaries = [run_summary(name, path, ems.of(path)) for name, path in directories.items()]
+    follow_links = runs().main.settings.run.follow_links
+    summaries = [
+        run_summary(name, path, ems.of(path), follow_links) for name, path in directories.items()
+    ]
     differ = differing(summaries) if len(summaries) > 1 else []
     with st.container(border=True, key="card-table"):
         table(summaries, differ)

@@ -29,6 +29,15 @@ def main() -> None:
         with right:
             st.fragment(_last_day, run_every=MINUTE_S)(index, machine.name)
     st.fragment(_jobs, run_every=intervals.hardware_zone_s)()
+    st.fragment(_problems, run_every=intervals.hardware_zone_s)()
+
+
+def _problems() -> None:
+    """Of the run directory: what cannot be read there, and what links lead out of it."""
+    told = monitor().views.system.problems
+    if told:
+        with st.container(border=True, key="card-problems"):
+            st.html(kit.card("What is wrong with the run directory", kit.problems(told)))
 
 
 def _settings() -> None:

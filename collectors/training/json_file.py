@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from control_room.encoding import load_json
+from control_room.inside import Inside, LeadsOut, opened
 
 MAX_BYTES = 8 * 2**20
 SETTLE_S = 1.0  # a file that does not parse may be in the middle of a write for this long
@@ -33,8 +34,12 @@ class JsonLook:
 class JsonFile:
     """Watches one file. A problem is told on every look until the file has changed."""
 
-    def __init__(self, path: Path, *, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self, path: Path, *, inside: Inside | None = None, max_bytes: int = MAX_BYTES
+    ) -> None:
+        """``inside`` opens it; without it any link is followed."""
         self.path = path
+        self._inside = inside
         self._max_bytes = max_bytes
         self._signature: _Signature | None = None
         self._content: bytes | None = None
@@ -70,7 +75,7 @@ class JsonFile:
         problem, content = self._why_not(found), b""
         if problem is None:
             try:
-                with self.path.open("rb") as file:
+                with opened(self.path, self._inside) as file:
                     content = file.read(self._max_bytes + 1)
             except OSError as error:
                 problem = self._cannot_read(error)
@@ -123,6 +128,8 @@ class JsonFile:
         )
 
     def _cannot_read(self, error: OSError) -> str:
+        if isinstance(error, LeadsOut):
+            return f"{self.path} is not read: {error.strerror}."
         reason = error.strerror or str(error)
         return f"{self.path} cannot be read ({reason}): let the user who runs the app read it."
 

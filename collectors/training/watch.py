@@ -47,8 +47,8 @@ class TrainingWatch:
         """
         self._run = run
         self._policy = policy or LivenessPolicy()
-        self._status_file = JsonFile(run.status_file)
-        self._control_file = JsonFile(run.control_state_file)
+        self._status_file = JsonFile(run.status_file, inside=run.inside)
+        self._control_file = JsonFile(run.control_state_file, inside=run.inside)
         self._logs = RunLogs(run)
         self._refused = RefusedLines(run.logs("refused"))
         self._process = ProcessWatch(hostname)

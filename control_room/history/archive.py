@@ -6,9 +6,11 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from control_room.history import parquet_day
 from control_room.history.tail import MAX_LINE_BYTES, MAX_READ_BYTES, Block, Reject
+from control_room.inside import Inside, opened
 
 PACKED = (".gz", parquet_day.SUFFIX)  # how the files of packed days end
 
@@ -17,7 +19,7 @@ class DamagedArchive(ValueError):
     """The archive ends too soon or holds something else. What was read before it is good."""
 
 
-def archive_blocks(path: Path, name: str) -> Iterator[Block | Reject]:
+def archive_blocks(path: Path, name: str, inside: Inside | None = None) -> Iterator[Block | Reject]:
     """The lines of ``path`` in blocks, and a reject for each line that is too long.
 
     Blocks carry ``name``, that of the part of the day. Raises :class:`DamagedArchive` after the
@@ -25,7 +27,7 @@ def archive_blocks(path: Path, name: str) -> Iterator[Block | Reject]:
     """
     day = path.with_name(name)
     number, rest = 1, b""
-    for piece in archive_pieces(path):
+    for piece in archive_pieces(path, inside):
         data = rest + piece
         end = data.rfind(b"\n") + 1
         rest = data[end:]
@@ -39,15 +41,21 @@ def archive_blocks(path: Path, name: str) -> Iterator[Block | Reject]:
         yield from _usable(Block(day, number, rest + b"\n", 1))
 
 
-def archive_pieces(path: Path) -> Iterator[bytes]:
+def archive_pieces(path: Path, inside: Inside | None = None) -> Iterator[bytes]:
     """What was packed, in pieces. Raises as :func:`archive_blocks`."""
-    if path.suffix == parquet_day.SUFFIX:
+    with opened(path, inside) as packed:
+        yield from pieces_of(packed, path.suffix)
+
+
+def pieces_of(packed: BinaryIO, suffix: str) -> Iterator[bytes]:
+    """What was packed into an archive that is open, in pieces."""
+    if suffix == parquet_day.SUFFIX:
         try:
-            yield from parquet_day.pieces(path)
+            yield from parquet_day.pieces(packed)
         except OSError as error:
             raise DamagedArchive(str(error)) from None
         return
-    with gzip.open(path, "rb") as file:
+    with gzip.GzipFile(fileobj=packed, mode="rb") as file:
         while True:
             try:
                 piece = file.read1(MAX_READ_BYTES)

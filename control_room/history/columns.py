@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from control_room.fields import FieldRule, rules_of
@@ -24,14 +25,14 @@ _EARLIEST_US, _LATEST_US = (
     (moment - _EPOCH) // timedelta(microseconds=1)
     for moment in (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
 )
-_SMALL_BLOCK_BYTES = 16_384  # below, going line by line is quicker
+SMALL_BLOCK_BYTES = 16_384  # below, going line by line is quicker
 # A quote inside a JSON string is escaped, so this finds keys only.
 _FLAGS = re.compile(rb'"contract_status"((?:\s*:\s*(?:null|\{[^{}]*\}))?)')
 _RECORD_ENDS = re.compile(rb"\}\n\{")  # findall is twice as fast as bytes.count
 
 
 class Columns:
-    """Makes Arrow tables of one kind of record: its fields in their order, then ``line``.
+    """Makes Arrow tables of one kind of record: its fields in their order, ``line``, ``file``.
 
     ``parse`` reads a line of another system's file; without it lines are those of a recorder.
 
@@ -54,25 +55,31 @@ class Columns:
 
         The table is None when there are no records.
         """
-        quick = len(block.data) >= _SMALL_BLOCK_BYTES and not self._is_foreign
+        quick = len(block.data) >= SMALL_BLOCK_BYTES and not self._is_foreign
         rows = self.read_at_once(block) if quick else None
         return self.read_lines(block) if rows is None else (rows, [])
 
-    def read_lines(self, block: Block) -> tuple[Any, list[Reject]]:
-        """:meth:`read`, line by line."""
+    def read_lines(self, *blocks: Block) -> tuple[Any, list[Reject]]:
+        """:meth:`read`, line by line, of one block or of several together."""
         records: list[Record] = []
         numbers: list[int] = []
+        files: list[str] = []
         rejects: list[Reject] = []
-        for line in block.lines():
+        for line in chain.from_iterable(block.lines() for block in blocks):
             try:
                 records.append(self._parse(line.data))
             except ValueError as error:
                 rejects.append(Reject(line.file, line.number, str(error)))
             else:
                 numbers.append(line.number)
-        return self._in_order(self._from_records(records, numbers)) if records else None, rejects
+                files.append(line.file.name)
+        if not records:
+            return None, rejects
+        return self._in_order(self._from_records(records, numbers, files)), rejects
 
-    def _from_records(self, records: Sequence[Any], numbers: Sequence[int]) -> Any:
+    def _from_records(
+        self, records: Sequence[Any], numbers: Sequence[int], files: Sequence[str]
+    ) -> Any:
         columns = {
             name: self._arrow.array([getattr(record, name) for record in records], kind)
             for name, kind in self._types.items()
@@ -80,7 +87,7 @@ class Columns:
         }
         times = [record.ts.astimezone(UTC).replace(tzinfo=None) for record in records]
         ts = self._arrow.array(times, self._types["ts"])
-        return self._arrow.table({"ts": ts, **columns, "line": numbers})
+        return self._arrow.table({"ts": ts, **columns, "line": numbers, "file": files})
 
     def read_at_once(self, block: Block) -> Any:
         """The table of a whole block; None when it holds anything out of the ordinary."""
@@ -104,6 +111,7 @@ class Columns:
         if rows.num_rows != count:
             return None
         columns["line"] = self._arrow.array(range(block.first_number, block.first_number + count))
+        columns["file"] = self._arrow.repeat(block.file.name, count)
         return self._in_order(self._arrow.table(columns))
 
     def _schema(self, data: bytes) -> Any:
@@ -185,7 +193,7 @@ class Columns:
         ts, compute = rows.column("ts"), self._compute
         if len(ts) < 2 or compute.all(compute.less_equal(ts[:-1], ts[1:])).as_py():
             return rows
-        keys = [("ts", "ascending"), ("line", "ascending")]
+        keys = [("ts", "ascending"), ("file", "ascending"), ("line", "ascending")]
         return rows.take(compute.sort_indices(rows, sort_keys=keys))
 
 

@@ -17,12 +17,14 @@ from typing import Any
 from control_room.history.extra import extra
 from control_room.history.schema import TABLES, VERSION
 from control_room.history.shared_file import SharedFile
+from control_room.inside import Inside
 
 _FIXED_TABLES = """
 CREATE TABLE about (made_for VARCHAR);
 CREATE TABLE files (
     kind VARCHAR, name VARCHAR, path VARCHAR, inode BIGINT, "offset" BIGINT, lines BIGINT,
-    fingerprint BLOB, skipping BOOLEAN,
+    fingerprint BLOB, skipping BOOLEAN, checksum BIGINT,
+    seen_inode BIGINT, seen_size BIGINT, seen_mtime_ns BIGINT, seen_ctime_ns BIGINT,
     PRIMARY KEY (kind, name)
 );
 CREATE TABLE rejects (kind VARCHAR, file VARCHAR, line BIGINT, reason VARCHAR);
@@ -53,10 +55,18 @@ class Database:
 
     ``made_for`` is what rows depend on besides the logs: tables made for something else, or by
     another version, are made anew. So are damaged ones, and ``damage`` says what was found. Raises
-    :class:`IndexInUse`, and ``OSError`` where the file cannot be.
+    :class:`IndexInUse`, and ``OSError`` where the file cannot be, or is a link that ``inside`` does
+    not follow.
     """
 
-    def __init__(self, path: Path | None, *, made_for: str, memory_limit_mb: int) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        made_for: str,
+        memory_limit_mb: int,
+        inside: Inside | None = None,
+    ) -> None:
         self._duckdb = extra("duckdb")
         self._path = path
         self._made_for = f"{VERSION} {made_for}"
@@ -76,6 +86,11 @@ class Database:
             self.connection = self._duckdb.connect(":memory:", config=config)
             self._make_tables()
             return
+        if inside is not None:
+            with inside.directory(path.parent, make=True):
+                pass
+            for suffix in ("", ".wal", ".tmp", ".seal"):
+                inside.check(path.with_name(path.name + suffix))
         path.parent.mkdir(parents=True, exist_ok=True)
         self._seal = _Seal(path)
         try:
@@ -226,7 +241,9 @@ class _Seal:
     def __init__(self, database: Path) -> None:
         self._database = database
         path = database.with_name(f"{database.name}.seal")
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        self._file = os.open(
+            path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666
+        )
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -7,19 +7,23 @@ pack that was interrupted left: it is read from the one that holds all of the ot
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
+from fnmatch import translate
 from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
 from control_room.history.archive import PACKED, DamagedArchive, archive_pieces
+from control_room.history.turns import AT_ONCE, MTIME_GRAIN_S, Version, version_of
+from control_room.inside import Inside, opened
 from control_room.rundir import LogKind, RunDir
 
 Relation = Literal["same", "holds", "is held", "holds what can be read", "other"]
@@ -30,9 +34,9 @@ _FILE = re.compile(
     re.ASCII,
 )
 _CHUNK_BYTES = 2**20
-# A directory's modification time may stand still for changes this close together.
-_MTIME_GRAIN_S = 2.0
+_FINGERPRINT_BYTES = 64
 _LISTINGS = 5
+_COMPARED_AGAIN_S = 60.0  # where very many files have another of the same day beside them
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,7 @@ class DayPart:
     day: date
     copies: tuple[Path, ...] = ()
     damaged: tuple[Path, ...] = ()
+    inside: Inside | None = field(default=None, repr=False, compare=False)
 
     @property
     def is_packed(self) -> bool:
@@ -58,7 +63,7 @@ class DayPart:
     def lines(self) -> Iterator[bytes]:
         """As :func:`lines_of`, but only up to where an archive is damaged."""
         with suppress(DamagedArchive):
-            yield from lines_of(self.path)
+            yield from lines_of(self.path, self.inside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,25 +83,32 @@ class DayParts:
 
     def __init__(self, run: RunDir, kind: LogKind) -> None:
         self._directory = run.logs(kind)
+        self._inside = run.inside
         self._files_of = partial(_files, run, kind)
         self._compared: dict[tuple[Path, Path], _Compared] = {}
         self._listed: tuple[DayPart, ...] = ()
-        self._listed_mtime_ns = -1
+        self._listed_as = (-1, -1, -1)
         self._listed_at_ns = 0
 
     def look(self) -> tuple[DayPart, ...]:
         """All parts, in the order of their days and numbers. Raises ``OSError``."""
         try:
-            mtime_ns = self._directory.stat().st_mtime_ns
+            found = self._directory.stat()
         except (FileNotFoundError, NotADirectoryError):
             return ()
-        fresh = self._listed_at_ns - mtime_ns < _MTIME_GRAIN_S * 1e9
-        # Of two files of one part, an append may change which holds the other.
-        if mtime_ns != self._listed_mtime_ns or fresh or self._compared:
+        listed_as = found.st_dev, found.st_ino, found.st_mtime_ns
+        fresh = self._listed_at_ns - found.st_mtime_ns < MTIME_GRAIN_S * 1e9
+        if listed_as != self._listed_as or fresh or self._may_compare_otherwise():
             self._listed_at_ns = time.time_ns()
             self._listed = self._list()
-            self._listed_mtime_ns = mtime_ns
+            self._listed_as = listed_as
         return self._listed
+
+    def _may_compare_otherwise(self) -> bool:
+        """Of two files of one part, an append may change which holds the other."""
+        if len(self._compared) <= AT_ONCE:
+            return bool(self._compared)
+        return time.time_ns() - self._listed_at_ns > _COMPARED_AGAIN_S * 1e9
 
     def _list(self) -> tuple[DayPart, ...]:
         for _ in range(_LISTINGS):
@@ -159,6 +171,7 @@ class DayParts:
                 file.day,
                 tuple(path for path in held if path not in damaged),
                 tuple(path for path in held if path in damaged),
+                self._inside,
             )
 
         return [part(file) for file in files[::-1] if file.path not in held_by]
@@ -171,9 +184,10 @@ class DayParts:
     ) -> Relation:
         now = _Compared("other", _identity(a), _identity(b))
         before = compared_before.get((a, b))
-        if before is None or not before.still_holds(now):
+        if before is None or not before.still_holds(now, partial(self._fingerprint, a)):
             try:
-                before = replace(now, relation=relation_of(a, b))
+                relation = relation_of(a, b, self._inside)
+                before = replace(now, relation=relation, a_ends=self._fingerprint(a, now.a.size))
             except FileNotFoundError:
                 raise
             except OSError:
@@ -181,29 +195,39 @@ class DayParts:
         self._compared[a, b] = before
         return before.relation
 
+    def _fingerprint(self, path: Path, end: int) -> bytes:
+        """The first bytes of a file up to ``end``, and the last ones before it."""
+        with opened(path, self._inside) as file:
+            first = file.read(min(_FINGERPRINT_BYTES, end))
+            file.seek(max(0, end - _FINGERPRINT_BYTES))
+            return first + file.read(min(_FINGERPRINT_BYTES, end))
+
 
 @dataclass(frozen=True, slots=True)
 class _Compared:
-    """What was found of two files, and the inode, size and time of change that each had."""
+    """What was found of two files, and what each was then."""
 
     relation: Relation
-    a: tuple[int, int, int]
-    b: tuple[int, int, int]
+    a: Version
+    b: Version
+    a_ends: bytes = b""  # the ends of what ``a`` was
 
-    def still_holds(self, now: _Compared) -> bool:
+    def still_holds(self, now: _Compared, ends_of_a: Callable[[int], bytes]) -> bool:
         """Whether the same would be found now. Appending cannot undo a difference."""
         if (self.a, self.b) == (now.a, now.b):
             return True
-        grown = self.a[0] == now.a[0] and self.a[1] <= now.a[1]
-        return grown and self.b == now.b and self.relation in ("holds", "same", "other")
+        grown = self.a.inode == now.a.inode and self.a.size < now.a.size
+        if not grown or self.b != now.b or self.relation not in ("holds", "same", "other"):
+            return False
+        return ends_of_a(self.a.size) == self.a_ends  # and else it was written anew
 
 
-def relation_of(a: Path, b: Path) -> Relation:
+def relation_of(a: Path, b: Path, inside: Inside | None = None) -> Relation:
     """Whether the content of ``a`` holds all of that of ``b`` (is, or begins with it), or is held.
 
     What a damaged archive holds besides what can be read nobody knows. Raises ``OSError``.
     """
-    first, second = _Reading(a), _Reading(b)
+    first, second = _Reading(a, inside), _Reading(b, inside)
     left, right = b"", b""
     while True:
         left = left or first.piece()
@@ -227,8 +251,8 @@ def relation_of(a: Path, b: Path) -> Relation:
 class _Reading:
     """A file's content, and whether it turned out damaged."""
 
-    def __init__(self, path: Path) -> None:
-        self._pieces = _pieces(path)
+    def __init__(self, path: Path, inside: Inside | None) -> None:
+        self._pieces = _pieces(path, inside)
         self.is_damaged = False
 
     def piece(self) -> bytes:
@@ -240,14 +264,14 @@ class _Reading:
             return b""
 
 
-def lines_of(path: Path) -> Iterator[bytes]:
+def lines_of(path: Path, inside: Inside | None = None) -> Iterator[bytes]:
     """Each line with a newline, one that is still being written too; packed ones unpacked.
 
     Raises ``OSError``, :class:`~control_room.history.archive.DamagedArchive` after the last whole
     line, and ``MissingExtra`` for Parquet without pyarrow.
     """
     rest = b""
-    for piece in _pieces(path):
+    for piece in _pieces(path, inside):
         *whole, rest = (rest + piece).split(b"\n")
         yield from (line + b"\n" for line in whole)
     if rest:
@@ -272,20 +296,38 @@ def part_file(path: Path, name: str) -> Path:
 
 
 def _files(run: RunDir, kind: LogKind) -> Iterator[_File]:
-    for glob in run.log_globs(kind):
-        for suffix in ("", *PACKED):
-            yield from filter(None, map(_file, run.logs(kind).glob(glob + suffix)))
-
-
-def _file(path: Path) -> _File | None:
-    found = _FILE.fullmatch(path.name)
-    if found is None or not path.is_file():  # a directory, a pipe, a link to nothing
-        return None
+    globs = [glob + suffix for glob in run.log_globs(kind) for suffix in ("", *PACKED)]
+    is_wanted = re.compile("|".join(map(translate, globs))).match
+    directory = run.logs(kind)
     try:
-        day = date.fromisoformat(found["day"])
+        with run.inside.directory(directory) as listing, os.scandir(listing) as entries:
+            found = [entry for entry in entries if is_wanted(entry.name)]
+            names = [entry.name for entry in found if _is_file(entry, directory, run.inside)]
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    yield from filter(None, (_file(directory, name) for name in names))
+
+
+def _is_file(entry: os.DirEntry[str], directory: Path, inside: Inside) -> bool:
+    """Whether it can be read; a directory, a pipe, a link that leads out or to nothing cannot."""
+    if not entry.is_symlink():
+        return entry.is_file(follow_symlinks=False)
+    try:
+        inside.open(directory / entry.name).close()
+    except OSError:
+        return False
+    return True
+
+
+def _file(directory: Path, name: str) -> _File | None:
+    found = _FILE.fullmatch(name)
+    try:
+        day = None if found is None else date.fromisoformat(found["day"])
     except ValueError:
         return None  # no day of the calendar: not one of ours
-    return _File(path, found["stem"], int(found["number"] or 1), day)
+    if found is None or day is None:
+        return None
+    return _File(directory / name, found["stem"], int(found["number"] or 1), day)
 
 
 def _name(stem: str, number: int) -> str:
@@ -296,15 +338,14 @@ def _suffix(path: Path) -> str:
     return path.suffix if path.suffix in PACKED else ""
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
+def _pieces(path: Path, inside: Inside | None) -> Iterator[bytes]:
     """The content in pieces, none of them empty. Raises :class:`DamagedArchive`."""
     if path.suffix in PACKED:
-        yield from filter(None, archive_pieces(path))
+        yield from filter(None, archive_pieces(path, inside))
     else:
-        with path.open("rb") as file:
+        with opened(path, inside) as file:
             yield from iter(partial(file.read, _CHUNK_BYTES), b"")
 
 
-def _identity(path: Path) -> tuple[int, int, int]:
-    found = path.stat()
-    return found.st_ino, found.st_size, found.st_mtime_ns
+def _identity(path: Path) -> Version:
+    return version_of(path.stat())

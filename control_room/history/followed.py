@@ -6,7 +6,7 @@ none. What another system logs of the kind is followed as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from itertools import chain
@@ -32,12 +32,22 @@ class FollowedFiles:
         self._names = {file: part for part, (file, _) in positions.items()}
         own = {file: at for part, (file, at) in positions.items() if not _is_foreign(part)}
         # A part that is called otherwise is read anew, under its new name.
-        self._own = LogTail(run.logs(kind), run.log_globs(kind), positions=own, renames=False)
+        self._own = LogTail(
+            run.logs(kind),
+            run.log_globs(kind),
+            inside=run.inside,
+            positions=own,
+            renames=False,
+        )
         self._foreign: LogTail | None = None
         if kind == "preview":
             theirs = {file: at for part, (file, at) in positions.items() if _is_foreign(part)}
             self._foreign = LogTail(
-                run.inference_logs, (INFERENCE_GLOB,), positions=theirs, renames=False
+                run.inference_logs,
+                (INFERENCE_GLOB,),
+                inside=run.inside,
+                positions=theirs,
+                renames=False,
             )
 
     def new_parts(self) -> tuple[DayPart, ...] | None:
@@ -78,9 +88,10 @@ class FollowedFiles:
             begun=tuple(map(named, batch.begun)),
         )
 
-    def read_again(self, part: str) -> None:
-        """Read a part from its start, plain or packed."""
-        for file in [file for file, name in self._names.items() if name == part] or [part]:
+    def read_again(self, parts: Collection[str]) -> None:
+        """Read parts from their start, plain or packed."""
+        files = [file for file, name in self._names.items() if name in parts]
+        for file in {*files, *(set(parts) - set(self._names.values()))}:
             for tail in self._tails():
                 tail.rewind(file)
         self.list_again()

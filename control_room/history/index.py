@@ -6,7 +6,7 @@ version, damaged or gone is built again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,19 +14,22 @@ from functools import partial
 from itertools import chain, groupby
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 from control_room.history.archive import DamagedArchive, archive_blocks
+from control_room.history.archives_read import Archives
 from control_room.history.database import Database, IndexInUse, is_damage
 from control_room.history.day_parts import DayPart
 from control_room.history.extra import MissingExtra, extra
 from control_room.history.followed import FollowedFiles
 from control_room.history.lending import Lending
 from control_room.history.patterns import PatternRules
+from control_room.history.positions import keep_archives, keep_positions, positions_in
 from control_room.history.schema import TABLES
 from control_room.history.sql import SqlAnswer
 from control_room.history.sql_processes import SqlProcesses
-from control_room.history.tail import Position, Reject, TailBatch
+from control_room.history.tail import Block, Position, Reject, TailBatch
+from control_room.history.turns import Version, look_at
 from control_room.history.writer import Part, TableWriter
 from control_room.rundir import LogKind, RunDir
 from control_room.step_limit import StepLimit
@@ -36,7 +39,6 @@ if TYPE_CHECKING:
 
 __all__ = ["HistoryIndex", "IndexFailed", "IndexInUse", "MissingExtra", "Refresh"]
 
-_ARCHIVED = -1  # in place of the inode of a day that was read from its archive
 # Of new logs, taken in by one refresh: enough that the database writes whole row groups.
 _MAX_REFRESH_BYTES = 256 * 2**20
 
@@ -86,7 +88,7 @@ class _Damage:
     """An archive that cannot be read whole."""
 
     kind: LogKind
-    size: int  # in bytes; a mended one has another
+    version: Version | None  # a mended one has another
     problem: str
 
 
@@ -116,6 +118,7 @@ class HistoryIndex:
         # By part: its plain file and how far it was read; None: from an archive.
         self._stored: dict[LogKind, dict[str, tuple[str, Position] | None]] = {}
         self._damaged: dict[Path, _Damage] = {}
+        self._archives: dict[LogKind, Archives] = {}
         self._forgot = False  # rows were taken out in this look
         self._left_out = False  # lines were, that may have been judged wrongly
         open_database = partial(
@@ -123,6 +126,7 @@ class HistoryIndex:
             database,
             made_for=f"{run_id!r} {rules.text}",
             memory_limit_mb=memory_limit_mb,
+            inside=run.inside if database and database.is_relative_to(run.path) else None,
         )
         try:
             self._database = open_database()
@@ -212,33 +216,24 @@ class HistoryIndex:
             return False
         with self._all_or_nothing():
             for kind, writer in self._writers.items():
-                for name in writer.files_to_judge_anew(max_step):
-                    self._read_again(kind, name)
+                if names := writer.files_to_judge_anew(max_step):
+                    self._read_again(kind, names)
                     again = True
         self._max_step, self._left_out = max_step, False
         return again
 
-    def _read_again(self, kind: LogKind, part: str) -> None:
-        """Take a part out, so that the next look reads it from its start."""
-        self._forget(kind, part)
-        self._files[kind].read_again(part)
+    def _read_again(self, kind: LogKind, parts: Collection[str]) -> None:
+        """Take parts out, so that the next look reads them from their start."""
+        self._forget(kind, parts)
+        self._files[kind].read_again(parts)
 
     def _read_on(self) -> None:
         """Read on from where the tables stand."""
         for kind, writer in self._writers.items():
-            rows = self._connection.execute(
-                'SELECT name, path, inode, "offset", lines, fingerprint, skipping '
-                "FROM files WHERE kind = ?",
-                [kind],
-            ).fetchall()
-            stored = self._stored[kind] = {
-                name: None
-                if inode == _ARCHIVED
-                else (path, Position(inode, offset, lines, bytes(fingerprint), skipping))
-                for name, path, inode, offset, lines, fingerprint, skipping in rows
-            }
-            positions = {name: at for name, at in stored.items() if at is not None}
-            self._files[kind] = FollowedFiles(self._run, kind, positions)
+            stored = positions_in(self._connection, kind)
+            self._stored[kind] = stored.by_part
+            self._archives[kind] = Archives(self._run.inside, stored.archives)
+            self._files[kind] = FollowedFiles(self._run, kind, stored.plain)
             writer.measure()
 
     def _refresh(self, kind: LogKind) -> Refresh:
@@ -248,8 +243,7 @@ class HistoryIndex:
         batch, result = first.batch, Refresh()
         if batch.blocks or batch.rejects or first.anew or gone or archives:
             with self._all_or_nothing():
-                for part in sorted(gone):
-                    self._forget(kind, part)
+                self._forget(kind, gone)
                 batch, result = self._take_in(kind, first, archives)
         problems = (*batch.problems, *self._archive_problems(kind))
         return Refresh(result.added, result.rejected, problems, batch.more or result.more)
@@ -278,17 +272,16 @@ class HistoryIndex:
         for _, series in groupby(self._looks(kind, first), key=lambda look: look.series):
             looks = iter(series)
             opening = next(looks)
-            for name in sorted(opening.anew):
-                self._forget(kind, name)
+            self._forget(kind, opening.anew)
             result = result.plus(self._add(writer, _parts(chain([opening], looks), seen)))
-        for part in archives:
-            result = result.plus(self._add_archive(kind, part))
+        if archives:
+            result = result.plus(self._add_archives(kind, archives))
         writer.put_in_order()
         self._keep_positions(kind)
-        if kind == "preview" and self._forgot:
-            for name in writer.files_of_lost_originals():
-                self._read_again(kind, name)
-                result = result.plus(Refresh(more=True))
+        lost = writer.files_of_lost_originals() if kind == "preview" and self._forgot else []
+        if lost:
+            self._read_again(kind, lost)
+            result = result.plus(Refresh(more=True))
         self._forgot = False
         return seen[-1], result
 
@@ -316,88 +309,75 @@ class HistoryIndex:
         # A part that is read from its start may be in the tables already, as it was or archived.
         anew = {path.name for path in batch.begun} & self._stored[kind].keys()
         parts = [Part(None, batch.rejects)] if batch.rejects else []
-        parts += [writer.read(block) for block in batch.blocks]
+        parts += writer.read_all(batch.blocks)
         return _Look(batch, frozenset(anew), tuple(parts), series + bool(anew))
 
     def _changed_archives(self, kind: LogKind) -> list[DayPart]:
-        """Packed parts that no table holds as they now are, when anything came or went."""
-        files = self._files[kind]
+        """Packed parts that no table holds as they now are."""
+        files, archives = self._files[kind], self._archives[kind]
         damaged = {path: of for path, of in self._damaged.items() if of.kind == kind}
-        if any(_size_of(path) != of.size for path, of in damaged.items()):
+        as_known = {path for path, of in damaged.items() if look_at(path) == of.version}
+        if len(as_known) < len(damaged):
             files.list_again()  # one was mended
         try:
             parts = files.new_parts()
         except OSError:
             return []  # the tail tells that the directory cannot be read
         if parts is None:
-            return []
+            return archives.some_changed()
         for path in damaged.keys() - {part.path for part in parts}:
             del self._damaged[path]
-        known = self._sizes_of_archives(kind, damaged)
-        return [
-            part for part in parts if part.is_packed and known.get(part.name) != _size_of(part.path)
-        ]
+        # What an earlier process found damaged is looked at again, to say what is wrong with it.
+        return archives.changed([part for part in parts if part.is_packed], as_known)
 
-    def _sizes_of_archives(
-        self, kind: LogKind, damaged: Mapping[Path, _Damage]
-    ) -> dict[str, int | None]:
-        """Of each part in the tables: the size of its archive; None: it was read plain.
-
-        Such a part is read again from its archive, as lines may have come before it was packed. A
-        damaged one of an earlier process is looked at again, to say what is wrong with it.
-        """
-        rows = self._connection.execute(
-            'SELECT name, inode, "offset", skipping FROM files WHERE kind = ?', [kind]
-        ).fetchall()
-        return {
-            name: None if inode != _ARCHIVED or (skipping and not damaged) else size
-            for name, inode, size, skipping in rows
-        }
-
-    def _forget(self, kind: LogKind, name: str) -> None:
+    def _forget(self, kind: LogKind, names: Collection[str]) -> None:
+        if not names:
+            return
         self._forgot = True
-        if name in self._stored[kind]:
-            self._writers[kind].forget(name)
-            del self._stored[kind][name]
+        known = [name for name in names if name in self._stored[kind]]
+        if known:
+            self._writers[kind].forget(known)
+            self._archives[kind].forget(known)
+            for name in known:
+                del self._stored[kind][name]
 
     def _keep_positions(self, kind: LogKind) -> None:
         stored = self._stored[kind]
-        for part, (file, at) in self._files[kind].positions().items():
-            if stored.get(part) == (file, at):
-                continue
-            values = [file, at.inode, at.offset, at.lines, at.fingerprint, at.skipping]
-            if part not in stored:
-                self._connection.execute(
-                    "INSERT INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [kind, part, *values]
-                )
-            else:
-                self._connection.execute(
-                    'UPDATE files SET path = ?, inode = ?, "offset" = ?, lines = ?, '
-                    "fingerprint = ?, skipping = ? WHERE kind = ? AND name = ?",
-                    [*values, kind, part],
-                )
-            stored[part] = file, at
+        news = {
+            part: at for part, at in self._files[kind].positions().items() if stored.get(part) != at
+        }
+        keep_positions(self._connection, kind, news, known=stored.keys())
+        stored |= news
 
-    def _add_archive(self, kind: LogKind, part: DayPart) -> Refresh:
-        """Take in a packed part. A damaged one gives what can be read of it, and a problem."""
-        writer, path, size = self._writers[kind], part.path, _size_of(part.path)
-        self._forget(kind, part.name)
-        self._damaged.pop(path, None)
+    def _add_archives(self, kind: LogKind, packed: Sequence[DayPart]) -> Refresh:
+        """Take in packed parts. A damaged one gives what can be read of it, and a problem."""
+        writer, archives = self._writers[kind], self._archives[kind]
+        self._forget(kind, [part.name for part in packed])
+        seen = {part.name: archives.seal(part.path) for part in packed}
+        for part in packed:
+            self._damaged.pop(part.path, None)
+
+        def read(part: DayPart) -> Iterator[Block | Reject]:
+            try:
+                yield from archive_blocks(part.path, part.name, self._run.inside)
+            except (DamagedArchive, OSError) as error:
+                told = f"{part.path} is damaged ({error}): what could be read of it is shown."
+                self._damaged[part.path] = _Damage(kind, seen[part.name].version, told)
 
         def parts() -> Iterator[Part]:
-            try:
-                for found in archive_blocks(path, part.name):
-                    yield Part(None, (found,)) if isinstance(found, Reject) else writer.read(found)
-            except (DamagedArchive, OSError) as error:
-                told = f"{path} is damaged ({error}): what could be read of it is shown."
-                self._damaged[path] = _Damage(kind, size, told)
+            for is_reject, found in groupby(
+                chain.from_iterable(map(read, packed)), lambda each: isinstance(each, Reject)
+            ):
+                if is_reject:
+                    yield Part(None, tuple(cast("Iterator[Reject]", found)))
+                else:
+                    yield from writer.read_all(cast("Iterator[Block]", found))
 
         result = self._add(writer, parts())
-        self._connection.execute(
-            "INSERT INTO files VALUES (?, ?, NULL, ?, ?, 0, ''::BLOB, ?)",
-            [kind, part.name, _ARCHIVED, size, path in self._damaged],
-        )
-        self._stored[kind][part.name] = None
+        damaged = {part.name for part in packed if part.path in self._damaged}
+        keep_archives(self._connection, kind, seen, damaged)
+        archives.know(seen, damaged)
+        self._stored[kind] |= dict.fromkeys(seen)
         return result
 
     def _archive_problems(self, kind: LogKind) -> tuple[str, ...]:
@@ -412,11 +392,3 @@ def _parts(looks: Iterable[_Look], seen: list[TailBatch]) -> Iterator[Part]:
 
 def _size(look: _Look) -> int:
     return sum(len(block.data) for block in look.batch.blocks)
-
-
-def _size_of(path: Path) -> int:
-    """In bytes; -1 when it is gone."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return -1

@@ -22,28 +22,37 @@ SUFFIX = ".parquet"
 _GROUP_BYTES = 16 * 2**20  # of lines, in one row group
 
 
-def pack(source: IO[bytes], target: Path, kind: LogKind) -> None:
+def pack(source: IO[bytes], target: IO[bytes], kind: LogKind) -> None:
     """Write the lines of ``source``. Raises ``OSError``, and ``MissingExtra`` without pyarrow."""
     arrow = extra("pyarrow")
     parquet = extra("pyarrow.parquet")
     schema = arrow.schema(
         [("raw", arrow.binary()), *((name, _type(arrow, sql)) for name, sql in _columns(kind))]
     )
-    with parquet.ParquetWriter(target, schema, compression="zstd") as writer:
+    with parquet.ParquetWriter(_place(target), schema, compression="zstd") as writer:
         while lines := source.readlines(_GROUP_BYTES):
             writer.write_table(_table(arrow, schema, lines, kind))
 
 
-def pieces(path: Path) -> Iterator[bytes]:
+def pieces(packed: Path | IO[bytes]) -> Iterator[bytes]:
     """The lines, in pieces. Raises ``OSError`` for a file that is damaged or none."""
     arrow = extra("pyarrow")
     parquet = extra("pyarrow.parquet")
     try:
-        with parquet.ParquetFile(path) as file:
+        with parquet.ParquetFile(_place(packed)) as file:
             for batch in file.iter_batches(batch_size=4096, columns=["raw"]):
                 yield b"".join(batch.column(0).to_pylist())
     except (arrow.ArrowException, KeyError) as error:
         raise OSError(f"no day that was packed here: {error}") from None
+
+
+def _place(file: Path | IO[bytes]) -> str:
+    """Where Arrow opens a file that is open already.
+
+    It reads it itself: a Python file it would call from threads of its own, which need the lock
+    that Python holds.
+    """
+    return str(file) if isinstance(file, Path) else f"/dev/fd/{file.fileno()}"
 
 
 def _columns(kind: LogKind) -> list[tuple[str, str]]:

@@ -19,7 +19,7 @@ from control_room.records import (
 from control_room.rundir import LogKind
 
 # An index with another version is rebuilt from the logs.
-VERSION = 7
+VERSION = 8
 
 SEARCH_SEPARATOR = "\x1f"  # between the texts
 # Compressing long texts takes more time than everything else together, and searching them too.

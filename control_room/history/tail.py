@@ -6,24 +6,24 @@ noticed and read again from its start.
 
 from __future__ import annotations
 
-import errno
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import translate
 from itertools import chain
 from pathlib import Path
-from stat import S_ISREG
-from typing import BinaryIO
+from zlib import crc32
 
+from control_room.history.turns import MTIME_GRAIN_S, Turns, Version, few, version_of
+from control_room.inside import Inside
 from control_room.shown import printable
 
 MAX_LINE_BYTES = 16 * 2**20
 MAX_READ_BYTES = 8 * 2**20  # in one read(), so that a first look at a long history does not block
 _FINGERPRINT_BYTES = 64
 _BLOCK_BYTES = 2**16
-# A directory's modification time may stand still for changes this close together.
-_MTIME_GRAIN_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +93,19 @@ def together(batches: Sequence[TailBatch]) -> TailBatch:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far a file has been read, for reading on in another process."""
+    """How far a file has been read, for reading on in another process.
+
+    ``version`` is what the file was then; ``checksum`` is of all that was read, ``fingerprint`` of
+    where that begins and ends.
+    """
 
     inode: int
     offset: int
     lines: int
     fingerprint: bytes
     skipping: bool = False  # inside a line that is too long
+    version: Version | None = None
+    checksum: int | None = None  # None: not known
 
 
 @dataclass(slots=True, eq=False)
@@ -109,7 +115,9 @@ class _File:
     lines_before: int | None = 0  # None: not counted, as reading began in the middle
     fingerprint: bytes = b""
     skipping: bool = False
-    problem: str | None = None
+    version: Version | None = None
+    checksum: int | None = 0  # CRC 32, from ``start`` on
+    start: int = 0
 
 
 @dataclass(slots=True)
@@ -125,10 +133,13 @@ class _Found:
 class LogTail:
     """Follows the files of one directory that match one of ``globs``. Not safe for threads.
 
-    With ``last_lines`` the first read begins about that many lines before the end of the newest
-    files, instead of at the start of all of them. With ``positions``, from :meth:`positions` of an
-    earlier tail, it goes on from there. A file that was renamed is read on, or without ``renames``
-    from its start.
+    ``inside`` opens them; without it any link is followed. With ``last_lines`` the first read
+    begins about that many lines before the end of the newest files, instead of at the start of all
+    of them. With ``positions``, from :meth:`positions` of an earlier tail, it goes on from there. A
+    file that was renamed is read on, or without ``renames`` from its start.
+
+    Of more than a few hundred files those that nothing was appended to lately are looked at in
+    turns, so that a look at tens of thousands costs no more.
     """
 
     def __init__(
@@ -136,6 +147,7 @@ class LogTail:
         directory: Path,
         globs: tuple[str, ...],
         *,
+        inside: Inside | None = None,
         last_lines: int | None = None,
         positions: Mapping[str, Position] | None = None,
         renames: bool = True,
@@ -144,131 +156,158 @@ class LogTail:
     ) -> None:
         self._renames = renames
         self._directory = directory
-        self._globs = globs
+        self._inside = Inside(directory.parent, (Path("/"),)) if inside is None else inside
+        self._is_wanted = re.compile("|".join(map(translate, globs))).match
         self.hidden: frozenset[str] = frozenset()  # names of files that are not to be read
         self._last_lines = last_lines
         self._max_line_bytes = max_line_bytes
         self._max_read_bytes = max_read_bytes
-        self._files: dict[Path, _File] = {
-            directory / name: _File(at.inode, at.offset, at.lines, at.fingerprint, at.skipping)
+        self._files: dict[str, _File] = {
+            name: _File(
+                *(at.inode, at.offset, at.lines, at.fingerprint, at.skipping),
+                *(at.version, at.checksum),
+            )
             for name, at in (positions or {}).items()
         }
-        self._listed: list[Path] = []
+        self._problems: dict[str, str] = {}
         self._unnameable: tuple[str, ...] = ()
-        self._listed_mtime_ns: int | None = None
+        self._listed: list[str] = []
+        self._listed_as: tuple[int, int, int] | None = None
         self._listed_at_ns = 0
+        self._names: list[str] = []  # of those listed, what is to be read
+        self._names_for: frozenset[str] | None = None  # what was hidden from them
+        self._turns = Turns()
 
     def read(self) -> TailBatch:
         """What has been appended since the last read. Never raises for what is on the disk."""
         try:
-            paths = self._list()
+            names = self._list()
         except FileNotFoundError:
-            self._files.clear()
+            self._forget_all()
             return TailBatch()
         except OSError as error:
-            return TailBatch(problems=(_named(error, self._directory),))
-        self._follow_renames(paths)
-        if self._last_lines is not None and paths:
-            self._skip_to_last(paths, self._last_lines)
+            return TailBatch(problems=(named(error, self._directory),))
+        if self._last_lines is not None and names:
+            self._skip_to_last(names, self._last_lines)
             self._last_lines = None
         found = _Found(budget=self._max_read_bytes)
-        for path in paths:
-            self._read_file(path, found)
-        problems = (*self._unnameable, *(state.problem for state in self._files.values()))
+        for name in self._turns.due(names, self._files):
+            if found.budget <= 0:
+                found.more = True
+                break
+            self._read_file(name, found)
         return TailBatch(
             blocks=tuple(found.blocks),
             rejects=tuple(found.rejects),
             begun=tuple(found.begun),
             restarted=tuple(found.restarted),
-            problems=tuple(problem for problem in problems if problem is not None),
+            problems=few((*self._unnameable, *self._problems.values())),
             more=found.more,
         )
 
     def rewind(self, name: str) -> None:
         """Read the file called ``name`` from its start again."""
-        self._files.pop(self._directory / name, None)
+        self._files.pop(name, None)
 
-    def _follow_renames(self, paths: Sequence[Path]) -> None:
+    def _forget_all(self) -> None:
+        self._files.clear()
+        self._problems.clear()
+        self._listed, self._names, self._listed_as = [], [], None
+
+    def _follow_renames(self, names: Sequence[str]) -> None:
         """Forget files that are gone; one that is called otherwise now is read on."""
-        gone = {self._files.pop(path) for path in self._files.keys() - set(paths)}
+        there = set(names)
+        for name in self._problems.keys() - there:
+            del self._problems[name]
+        gone = {self._files.pop(name) for name in self._files.keys() - there}
         if not gone or not self._renames:
             return
         by_inode = {state.inode: state for state in gone}
-        for path in set(paths) - self._files.keys():
+        for name in there - self._files.keys():
             try:
-                state = by_inode.get(path.stat().st_ino)
+                state = by_inode.get((self._directory / name).stat().st_ino)
             except OSError:
                 continue  # gone again: the next look lists anew
             if state is not None:
-                self._files[path] = state
+                self._files[name] = state
 
     def names(self) -> set[str]:
         """Of the files there are."""
-        return {path.name for path in self._files}
+        return set(self._names) or set(self._files)
 
     def positions(self) -> dict[str, Position]:
         """How far each file has been read, by its name."""
         return {
-            path.name: Position(
-                state.inode, state.offset, state.lines_before, state.fingerprint, state.skipping
+            name: Position(
+                *(state.inode, state.offset, state.lines_before, state.fingerprint),
+                *(state.skipping, state.version, state.checksum),
             )
-            for path, state in self._files.items()
+            for name, state in self._files.items()
             if state.lines_before is not None and state.inode >= 0
         }
 
-    def _list(self) -> list[Path]:
-        mtime_ns = self._directory.stat().st_mtime_ns
-        fresh = self._listed_at_ns - mtime_ns < _MTIME_GRAIN_S * 1e9
-        if mtime_ns != self._listed_mtime_ns or fresh:
+    def _list(self) -> list[str]:
+        found = self._directory.stat()
+        listed_as = found.st_dev, found.st_ino, found.st_mtime_ns
+        fresh = self._listed_at_ns - found.st_mtime_ns < MTIME_GRAIN_S * 1e9
+        is_new = listed_as != self._listed_as or fresh
+        if is_new:
             self._listed_at_ns = time.time_ns()
-            found = sorted(path for glob in self._globs for path in self._directory.glob(glob))
+            found_names = self._inside.names(self._directory, self._is_wanted)
             # Neither a table nor a page can hold the name of the others.
-            self._listed = [path for path in found if path.name.isprintable()]
+            self._listed = [name for name in found_names if name.isprintable()]
             self._unnameable = tuple(
-                f"{self._directory}/{printable(path.name)} is not read: rename it, its name holds "
+                f"{self._directory}/{printable(name)} is not read: rename it, its name holds "
                 "what cannot be shown."
-                for path in found
-                if not path.name.isprintable()
+                for name in found_names
+                if not name.isprintable()
             )
-            self._listed_mtime_ns = mtime_ns
-        if self.hidden:
-            return [path for path in self._listed if path.name not in self.hidden]
-        return self._listed
+            self._listed_as = listed_as
+        if is_new or self.hidden is not self._names_for:
+            self._names = [name for name in self._listed if name not in self.hidden]
+            self._names_for = self.hidden
+            self._follow_renames(self._names)
+        return self._names
 
-    def _skip_to_last(self, paths: list[Path], wanted: int) -> None:
-        for path in reversed(paths):
+    def _skip_to_last(self, names: list[str], wanted: int) -> None:
+        for name in reversed(names):
             try:
-                with _open_regular(path) as file:
-                    start, lines = _start_of_last_lines(file.fileno(), wanted)
-                    inode = os.fstat(file.fileno()).st_ino
-                    fingerprint = os.pread(file.fileno(), min(_FINGERPRINT_BYTES, start), 0)
+                with self._inside.open(self._directory / name) as file:
+                    fd = file.fileno()
+                    start, lines = _start_of_last_lines(fd, wanted)
+                    inode, fingerprint = os.fstat(fd).st_ino, _fingerprint(fd, start)
             except OSError:
                 continue  # read() meets the same trouble and tells it
-            self._files[path] = _File(inode, start, None if start else 0, fingerprint)
+            known = None if start else 0
+            self._files[name] = _File(inode, start, known, fingerprint, start=start)
             wanted -= lines
 
-    def _read_file(self, path: Path, found: _Found) -> None:
-        state = self._files.get(path)
+    def _read_file(self, name: str, found: _Found) -> None:
+        path = self._directory / name
+        state = self._files.get(name)
         try:
-            status = path.stat()
-            if state is not None and (status.st_ino, status.st_size) == (state.inode, state.offset):
-                state.problem = None
+            version = version_of(path.stat())
+            if state is not None and version == state.version and version.size == state.offset:
                 return
-            with _open_regular(path) as file:
-                status = os.fstat(file.fileno())
-                if state is not None and _is_another(file.fileno(), status, state):
+            with self._inside.open(path) as file:
+                fd = file.fileno()
+                version = version_of(os.fstat(fd))
+                if state is not None and _is_another(fd, version, state):
                     found.restarted.append(path)
                     state = None
                 if state is None:
                     found.begun.append(path)
-                    state = self._files[path] = _File(status.st_ino)
-                self._read_lines(path, file.fileno(), status.st_size, state, found)
-                state.problem = None
+                    state = self._files[name] = _File(version.inode)
+                elif version.size > state.offset:
+                    self._turns.grew(name)
+                self._read_lines(path, fd, version.size, state, found)
+                state.version = version
+            self._problems.pop(name, None)
         except FileNotFoundError:
-            self._files.pop(path, None)
+            self._files.pop(name, None)
         except OSError as error:
-            state = self._files.setdefault(path, _File(inode=-1))
-            state.problem = _named(error, path)
+            self._files.setdefault(name, _File(inode=-1))
+            self._problems[name] = named(error, path)
 
     def _read_lines(self, path: Path, fd: int, size: int, state: _File, found: _Found) -> None:
         while state.offset < size:
@@ -283,10 +322,11 @@ class LogTail:
                 return
             used = self._take(path, fd, chunk, state, found)
             found.budget -= max(used, 1)
-            if len(state.fingerprint) < _FINGERPRINT_BYTES:
-                state.fingerprint = os.pread(fd, min(_FINGERPRINT_BYTES, state.offset), 0)
             if used == 0:
                 return
+            if state.checksum is not None:
+                state.checksum = crc32(memoryview(chunk)[:used], state.checksum)
+            state.fingerprint = _fingerprint(fd, state.offset)
 
     def _take(self, path: Path, fd: int, chunk: bytes, state: _File, found: _Found) -> int:
         """Take the complete lines of ``chunk``; return how many bytes they are."""
@@ -337,20 +377,32 @@ class LogTail:
             state.lines_before += count
 
 
-def _open_regular(path: Path) -> BinaryIO:
-    """The file at ``path``. Raises ``OSError`` for a pipe or device, which might never answer."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is no regular file", str(path))
-    return os.fdopen(descriptor, "rb")
+def _fingerprint(fd: int, end: int) -> bytes:
+    """The first bytes up to ``end``, and the last ones before it."""
+    size = min(_FINGERPRINT_BYTES, end)
+    return os.pread(fd, size, 0) + os.pread(fd, size, end - size)
 
 
-def _is_another(fd: int, status: os.stat_result, state: _File) -> bool:
+def _is_another(fd: int, version: Version, state: _File) -> bool:
     """Whether the file is no continuation of what was read: replaced, cut short or rewritten."""
-    if state.inode not in (status.st_ino, -1) or status.st_size < state.offset:
+    if state.inode not in (version.inode, -1) or version.size < state.offset:
         return True
-    return os.pread(fd, len(state.fingerprint), 0) != state.fingerprint
+    if _fingerprint(fd, state.offset) != state.fingerprint:
+        return True
+    # Somebody wrote to it, or only touched it, and it did not grow: all of it is compared.
+    if version.size > state.offset or state.checksum is None or version == state.version:
+        return False
+    return _checksum(fd, state.start, state.offset) != state.checksum
+
+
+def _checksum(fd: int, start: int, end: int) -> int:
+    checksum = 0
+    while start < end:
+        piece = os.pread(fd, min(MAX_READ_BYTES, end - start), start)
+        if not piece:
+            break
+        checksum, start = crc32(piece, checksum), start + len(piece)
+    return checksum
 
 
 def _start_of_last_lines(fd: int, wanted: int) -> tuple[int, int]:
@@ -393,5 +445,6 @@ def _count_lines(fd: int, size: int) -> int:
     return lines
 
 
-def _named(error: OSError, path: Path) -> str:
+def named(error: OSError, path: Path) -> str:
+    """For a person: which file, and why it cannot be read."""
     return f"{path} cannot be read: {error.strerror or error}."

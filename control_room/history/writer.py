@@ -5,13 +5,14 @@ All of it inside a transaction of the caller's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from control_room.fields import MAX_STEP
-from control_room.history.columns import Columns, arrow_type
+from control_room.history.columns import SMALL_BLOCK_BYTES, Columns, arrow_type
 from control_room.history.extra import extra
 from control_room.history.folding import fold_column
 from control_room.history.patterns import OTHER, PatternRules
@@ -20,6 +21,9 @@ from control_room.history.schema import LONG_TEXTS, SEARCH_SEPARATOR, Table
 from control_room.history.tail import Block, Reject
 from control_room.inference_log import parse_inference_line
 from control_room.step_limit import BEYOND, FEW, check_step
+
+_TOGETHER_BYTES = 2**20  # of small blocks that are read line by line, together
+_BATCH_BYTES = 4 * 2**20  # of rows that are handed to the database in one piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +72,31 @@ class TableWriter:
         for seq, ts, file, line in self._connection.execute(query).fetchall():
             self._count, self._last = seq, _Place(ts, file, line)
 
+    def read_all(self, blocks: Iterable[Block]) -> Iterator[Part]:
+        """The records and rejects of the blocks; small ones of many files make one part."""
+        small: list[Block] = []
+        size = 0
+        for block in blocks:
+            if len(block.data) >= SMALL_BLOCK_BYTES or not _is_own(block):
+                yield self.read(block)
+                continue
+            small.append(block)
+            size += len(block.data)
+            if size >= _TOGETHER_BYTES:
+                yield self._part(*self._columns.read_lines(*small))
+                small, size = [], 0
+        if small:
+            yield self._part(*self._columns.read_lines(*small))
+
     def read(self, block: Block) -> Part:
         """The records and rejects of a block."""
-        is_own = block.file.suffix == ".jsonl"
-        rows, rejects = (self._columns if is_own else self._of_inference_logs).read(block)
+        columns = self._columns if _is_own(block) else self._of_inference_logs
+        return self._part(*columns.read(block))
+
+    def _part(self, rows: Any, rejects: list[Reject]) -> Part:
         if rows is not None:
-            rows = self._plausible(rows, block, rejects)
+            rows = self._plausible(rows, rejects)
         if rows is not None:
-            rows = rows.append_column("file", self._arrow.repeat(block.file.name, rows.num_rows))
             rows = self._filled(rows, "run_id", self._run_id)
             if self._table.kind == "preview":
                 rows = self._filled(rows, "pattern", self._patterns(rows))
@@ -129,18 +150,19 @@ class TableWriter:
         ).fetchall()
         return [file for (file,) in rows]
 
-    def forget(self, file: str) -> None:
-        """Take out everything that came from a file."""
-        values = [self._table.kind, file]
-        self._connection.execute("DELETE FROM files WHERE kind = ? AND name = ?", values)
-        self._connection.execute("DELETE FROM rejects WHERE kind = ? AND file = ?", values)
+    def forget(self, files: Collection[str]) -> None:
+        """Take out everything that came from the files."""
+        execute, names = self._connection.execute, list(files)
+        of_kind, these = [self._table.kind, names], "IN (SELECT unnest(?))"
+        execute(f"DELETE FROM files WHERE kind = ? AND name {these}", of_kind)
+        execute(f"DELETE FROM rejects WHERE kind = ? AND file {these}", of_kind)
         name = self._table.name
         if self._table.kind == "preview":
-            self._connection.execute("DELETE FROM repeats WHERE file = ?", [file])
-        query = f"SELECT min(ts) FROM {name} WHERE file = ?"
-        ((first,),) = self._connection.execute(query, [file]).fetchall()
+            execute(f"DELETE FROM repeats WHERE file {these}", [names])
+        query = f"SELECT min(ts) FROM {name} WHERE file {these}"
+        ((first,),) = execute(query, [names]).fetchall()
         if first is not None:
-            self._connection.execute(f"DELETE FROM {name} WHERE file = ?", [file])
+            execute(f"DELETE FROM {name} WHERE file {these}", [names])
             # At once, as rows to come are numbered on from the last.
             self._disorder(first)
             self.put_in_order()
@@ -162,10 +184,26 @@ class TableWriter:
         self._disordered_from = None
 
     def _batches(self, parts: Iterable[Part], rejects: list[Reject]) -> Iterator[Any]:
+        # DuckDB sets memory aside for each batch, however small.
+        waiting: list[Any] = []
+        size = 0
         for part in parts:
             rejects += part.rejects
-            if part.rows is not None:
-                yield from self._numbered(part.rows).to_batches()
+            if part.rows is None:
+                continue
+            waiting.append(self._numbered(part.rows))
+            size += part.rows.nbytes
+            if size >= _BATCH_BYTES:
+                yield from self._together(waiting)
+                waiting, size = [], 0
+        if waiting:
+            yield from self._together(waiting)
+
+    def _together(self, rows: Sequence[Any]) -> Iterator[Any]:
+        if len(rows) == 1:
+            yield from rows[0].to_batches()
+        else:
+            yield from self._arrow.concat_tables(rows).combine_chunks().to_batches()
 
     def _numbered(self, rows: Any) -> Any:
         count = rows.num_rows
@@ -197,18 +235,18 @@ class TableWriter:
             self.measure()
         return len(found)
 
-    def _plausible(self, rows: Any, block: Block, rejects: list[Reject]) -> Any:
+    def _plausible(self, rows: Any, rejects: list[Reject]) -> Any:
         """The rows whose steps can be meant, None without any; the others become rejects."""
         steps = rows.column("step")
         largest = self._compute.max(steps).as_py()
         if largest is None or largest <= self.max_step:
             return rows
         beyond = self._compute.fill_null(self._compute.greater(steps, self.max_step), False)
-        for row in rows.filter(beyond).select(["line", "step"]).to_pylist():
+        for row in rows.filter(beyond).select(["file", "line", "step"]).to_pylist():
             try:
                 check_step(row["step"], self.max_step)
             except ValueError as error:
-                rejects.append(Reject(block.file, row["line"], str(error)))
+                rejects.append(Reject(Path(row["file"]), row["line"], str(error)))
         rows = rows.filter(self._compute.invert(beyond))
         return rows if rows.num_rows else None
 
@@ -247,3 +285,8 @@ class TableWriter:
         """What a free text is looked for in."""
         texts = [rows.column(name) for name in LONG_TEXTS]
         return fold_column(self._compute.binary_join_element_wise(*texts, SEARCH_SEPARATOR))
+
+
+def _is_own(block: Block) -> bool:
+    """Whether a Recorder wrote it, and not another system."""
+    return block.file.suffix == ".jsonl"

@@ -44,7 +44,7 @@ class _Log:
         self, run: RunDir, kind: LogKind, record_class: type[PreviewRecord | MetricPoint]
     ) -> None:
         self._run, self._kind, self._class = run, kind, record_class
-        self._log = DailyLog(lambda day: run.log_file(kind, day), fsync=False)
+        self._log = DailyLog(lambda day: run.log_file(kind, day), fsync=False, inside=run.inside)
         self._days: dict[date, set[_Identity]] = {}
         self._timeless: set[_Identity] | None = None
 

@@ -12,9 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from control_room.extra import MissingExtra, load_extra
+from control_room.inside import LeadsOut
 from control_room.quiet_logs import keep_secrets_out_of_logs
 from control_room.rundir import RunDir
 
+OPTION = "or pass it as --follow-links"
 _NEEDED = ("huey", "httpx", "tenacity", "pydantic")
 
 
@@ -26,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run until stopped (or, with ``--once``, until nothing is due). Returns the exit status."""
     arguments = _parser().parse_args(argv)
     keep_secrets_out_of_logs()
-    run = RunDir(arguments.run_dir)
+    run = RunDir(arguments.run_dir, tuple(arguments.follow_links))
     try:
         for module in _NEEDED:
             load_extra(module, extra="previews")
@@ -59,6 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ConfigError, AlreadyRunning) as error:
         print(f"control room: {error}", file=sys.stderr)
         return 2
+    except LeadsOut as error:
+        print(f"control room: {error.filename}: {error.strerror}, {OPTION}.", file=sys.stderr)
+        return 2
     return 0
 
 
@@ -72,6 +77,14 @@ def _parser() -> argparse.ArgumentParser:
         help="your own settings; default: previews.toml where you stand, over that in "
         "~/.config/control-room. The run's own says what is asked, and what counts as right",
     )
+    parser.add_argument(
+        "--follow-links",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="DIR",
+        help="a directory outside that links in the run directory may lead to",
+    )
     parser.add_argument("--once", action="store_true", help="do what is due now, then end")
     return parser
 
@@ -82,9 +95,9 @@ def _alone(run: RunDir, *, shared: bool) -> Iterator[None]:
     if shared:
         yield
         return
-    run.cache.mkdir(parents=True, exist_ok=True)
     file = run.cache / "previews.lock"
-    with file.open("a") as lock:
+    run.inside.check(run.cache / "rounds.sqlite")
+    with run.inside.open_to_append(file) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from control_room.encoding import load_json
+from control_room.inside import Inside, read_regular
 from control_room.rundir import RunDir, retention_index_files
 
 _NUMBER = re.compile(r"\d+")
@@ -38,10 +39,12 @@ def find_checkpoints(
     A directory's entry counts when nothing in it was written for ``settle_s`` seconds. What is
     not there or cannot be read holds no checkpoints.
     """
-    listed = _listed(retention_index_files(directory or run.checkpoints))
+    # A directory that somebody named may lie anywhere.
+    inside = None if directory else run.inside
+    listed = _listed(retention_index_files(directory or run.checkpoints), inside)
     if listed is not None:
         return sorted(listed)
-    return sorted(set(_named(directory or run.checkpoints, pattern, settle_s)))
+    return sorted(set(_named(directory or run.checkpoints, inside, pattern, settle_s)))
 
 
 def step_of(name: str) -> int | None:
@@ -50,12 +53,12 @@ def step_of(name: str) -> int | None:
     return int(found[-1]) if found else None
 
 
-def _listed(indexes: Sequence[Path]) -> set[Checkpoint] | None:
+def _listed(indexes: Sequence[Path], inside: Inside | None) -> set[Checkpoint] | None:
     index = next((each for each in indexes if each.exists()), None)
     if index is None:
         return None
     try:
-        told = load_json(index.read_bytes())
+        told = load_json(read_regular(index) if inside is None else inside.read(index))
         entries = told["checkpoints"]
         listed = {
             Checkpoint(entry["step"], str(entry.get("name") or Path(entry["path"]).name))
@@ -72,10 +75,14 @@ def _is_a_name(name: str) -> bool:
     return Path(name).name == name and name != ".." and name.isprintable() and len(name) <= 255
 
 
-def _named(directory: Path, pattern: str, settle_s: float) -> Iterator[Checkpoint]:
+def _named(
+    directory: Path, inside: Inside | None, pattern: str, settle_s: float
+) -> Iterator[Checkpoint]:
     written_before = time.time() - settle_s
     try:
         for path in directory.glob(pattern):
+            if inside is not None:
+                inside.check(path)
             step = step_of(path.stem if path.is_file() else path.name)
             if step is not None and _last_write(path) <= written_before:
                 yield Checkpoint(step, path.stem if path.is_file() else path.name)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from control_room.history.day_parts import day_parts
+from control_room.history.archive import PACKED
+from control_room.history.day_parts import day_files, day_parts
 from control_room.records import PreviewRecord, RoundRecord, parse_line
 from control_room.rundir import LogKind, RunDir
 
@@ -62,7 +63,7 @@ def tally(run: RunDir, round_id: str) -> Tally:
     found = Tally()
     marker = json.dumps(round_id, ensure_ascii=False).encode(errors="replace")
     for file in _days(run, "preview"):
-        with file.open("rb") as lines:
+        with run.inside.open(file) as lines:
             for line in lines:
                 record = _preview(line) if marker in line else None
                 if record is None or record.round_id != round_id or record.example_id is None:
@@ -107,7 +108,7 @@ def _newest_previews(run: RunDir) -> Iterator[PreviewRecord]:
     """Newest first, of about the last ``_RECENT_BYTES``."""
     left = _RECENT_BYTES
     for file in reversed(_days(run, "preview")):
-        with file.open("rb") as lines:
+        with run.inside.open(file) as lines:
             size = lines.seek(0, 2)
             lines.seek(max(0, size - left))
             if size > left:
@@ -130,4 +131,4 @@ def _preview(line: bytes) -> PreviewRecord | None:
 
 def _days(run: RunDir, kind: LogKind) -> list[Path]:
     """The plain files of a log, oldest first: what is packed is older than any round's answers."""
-    return sorted(path for glob in run.log_globs(kind) for path in run.logs(kind).glob(glob))
+    return sorted(path for path, _ in day_files(run, kind) if path.suffix not in PACKED)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 
 from control_room.rundir import RunDir
@@ -14,8 +13,5 @@ def request_round(run: RunDir) -> None:
 
     Raises ``OSError`` where the run directory cannot be written.
     """
-    file = run.round_request_file
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f"{file.name}.{os.getpid()}.tmp")
-    unfinished.write_text(json.dumps({"requested_at": time.time()}), encoding="utf-8")
-    unfinished.replace(file)
+    told = json.dumps({"requested_at": time.time()})
+    run.inside.replace(run.round_request_file, told.encode())

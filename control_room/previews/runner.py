@@ -59,7 +59,7 @@ class Runner:
                 for each in config.examples
             ]
         )
-        self._recorder = Recorder(run)
+        self._recorder = Recorder(run, stay_inside=True)
         self.stopped = threading.Event()
         self._lock = threading.Lock()  # around _ended: both threads end rounds
         self._ended = ended_rounds(run)
@@ -317,7 +317,7 @@ class Runner:
 
     def _take_request(self) -> bool:
         try:
-            self._run.round_request_file.unlink()
+            self._run.inside.remove(self._run.round_request_file)
         except OSError:
             return False
         return True

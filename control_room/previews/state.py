@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -79,14 +80,9 @@ class RunnerState:
 
     def _replace(self) -> None:
         self._written_at = time.time()
-        file = self.run.runner_state_file
-        unfinished = file.with_name(f"{file.name}.{os.getpid()}.tmp")
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            unfinished.write_text(json.dumps(self._told()), encoding="utf-8")
-            unfinished.replace(file)
-        except OSError:
-            unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            content = json.dumps(self._told()).encode()
+            self.run.inside.replace(self.run.runner_state_file, content)
 
     def _told(self) -> Mapping[str, Any]:
         now = time.time()

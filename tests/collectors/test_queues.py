@@ -99,6 +99,10 @@ def test_a_link_to_a_data_file_is_one(run: RunDir, tmp_path: Path) -> None:
     run.queue("low").mkdir(parents=True)
     (run.queue("low") / "link.jsonl").symlink_to(data)
     reading = read_queues(run)
+    assert (reading.low, reading.pending_bytes) == (1, None)  # it is not followed out of the run
+    (run.queue("low") / "link.jsonl").unlink()
+    (run.queue("low") / "within.jsonl").symlink_to(put(run.path, "big.jsonl", size=77))
+    reading = read_queues(run)
     assert (reading.low, reading.pending_bytes) == (1, 77)
 
 
