@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, expect, sync_playwright
 
 # --no-sandbox: containers run tests as root. The rest keeps Chromium from calling home.
@@ -21,6 +22,10 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+# How long an example takes is the machine's doing: no test fails for it.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 def chromium_path() -> str:
