@@ -10,9 +10,9 @@ It imports nothing of Control Room, so that it starts at once.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
-import re
 import resource
 import select
 import signal
@@ -25,17 +25,7 @@ from typing import Any
 
 _OPEN_FILES = 32
 _TOLD_CHARACTERS = 10_000  # of an error: it may carry any value
-_BATCH_ROWS = 2_048
 _SPARE_AFTER_MS = 100.0  # so that making it does not slow the question down that it is made after
-_DAY_S = 86_400
-_FIRST_DAY, _LAST_DAY = -719_162, 2_932_896  # 0001-01-01 and 9999-12-31
-_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
-# These reach Arrow changed, or as what no table shows; they are written as DuckDB writes them.
-_AS_TEXT = re.compile(
-    r"\b(UHUGEINT|BIGNUM|BIT|BLOB|GEOMETRY|VARIANT|INTERVAL|UNION|TIME WITH TIME ZONE)\b"
-)
-_QUOTED = re.compile(r"\"(?:[^\"]|\"\")*\"|'(?:[^']|'')*'")
-_OF_TIME = re.compile(r"\b(DATE|TIME\w*|HUGEINT)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +38,6 @@ class Bounds:
     memory_mb: int  # of address space, beside what it takes before it is asked
     threads: int
     idle_s: float  # without a question, after which all end
-
-
-class Refused(ValueError):
-    """The question is none that is answered."""
 
 
 def main() -> None:
@@ -67,7 +53,7 @@ def main() -> None:
 
     for what in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE):
         resource.setrlimit(what, (0, 0))
-    keeper = _Keeper(control, Bounds(**told))
+    keeper = _Keeper(control, Bounds(**told), _beside("sql_answer"))
     try:
         keeper.serve()
     finally:
@@ -75,7 +61,8 @@ def main() -> None:
 
 
 class _Keeper:
-    def __init__(self, control: socket.socket, bounds: Bounds) -> None:
+    def __init__(self, control: socket.socket, bounds: Bounds, answering: Any) -> None:
+        self._module = answering
         self._control = control
         self._bounds = bounds
         self._pid = os.getpid()
@@ -165,14 +152,14 @@ class _Keeper:
             os.closerange(kept + 1, 1_024)
             self._die_with_parent()
             if os.getppid() == self._pid:
-                _answer_one(theirs, self._bounds)
+                _answer_one(theirs, self._bounds, self._module)
             status = 0
         finally:
             os._exit(status)
 
 
-def _answer_one(channel: socket.socket, bounds: Bounds) -> None:
-    """Wait for one question and answer it."""
+def _answer_one(channel: socket.socket, bounds: Bounds, answering: Any) -> None:
+    """Wait for one question and answer it, with the functions of ``sql_answer``."""
     import duckdb
 
     _bound_memory(bounds.memory_mb)
@@ -189,7 +176,7 @@ def _answer_one(channel: socket.socket, bounds: Bounds) -> None:
         },
     )
     if not select.select([channel], [], [], 0)[0]:  # nobody waits yet
-        _warm(connection)
+        answering.warm(connection)
     data, descriptors, *_ = socket.recv_fds(channel, 1, 1)
     if not data:
         return
@@ -200,28 +187,14 @@ def _answer_one(channel: socket.socket, bounds: Bounds) -> None:
     head: dict[str, Any]
     table = None
     try:
-        table, head = _answer(connection, question, bounds)
+        table, head = answering.answer(
+            connection, question, max_rows=bounds.max_rows, max_bytes=bounds.max_bytes
+        )
     except duckdb.Error as error:
         head = {"error": type(error).__name__, "message": str(error)[:_TOLD_CHARACTERS]}
-    except (Refused, MemoryError) as error:
+    except (answering.Refused, MemoryError) as error:
         head = {"error": type(error).__name__, "message": str(error)[:_TOLD_CHARACTERS]}
     _send(asked, head, table)
-
-
-def _warm(connection: Any) -> None:
-    """Ask something, so that the first question finds loaded and mapped what it needs."""
-    import pyarrow
-
-    connection.execute("ATTACH ':memory:' AS warm; USE warm; USE memory; DETACH warm")
-    connection.execute("BEGIN TRANSACTION READ ONLY")
-    relation = connection.sql(
-        "SELECT a, count(*) AS n FROM (VALUES ('x'), ('y')) AS t(a) GROUP BY 1"
-    )
-    table = _shown(relation.limit(10)).to_arrow_reader(_BATCH_ROWS).read_all()
-    connection.execute("ROLLBACK")
-    _told_whole(connection, table)
-    with pyarrow.ipc.new_stream(pyarrow.BufferOutputStream(), table.schema) as writer:
-        writer.write_table(table)
 
 
 def _send(asked: socket.socket, head: dict[str, Any], table: Any) -> None:
@@ -237,140 +210,21 @@ def _send(asked: socket.socket, head: dict[str, Any], table: Any) -> None:
         pass  # nobody waits for it any more
 
 
-def _answer(
-    connection: Any, question: dict[str, str], bounds: Bounds
-) -> tuple[Any, dict[str, Any]]:
-    """The rows, and what is told of them."""
-    started = time.perf_counter()
-    path = question["database"].replace("'", "''")
-    connection.execute(f"ATTACH '{path}' AS history (READ_ONLY)")
-    connection.execute("USE history")
-    connection.execute("SET enable_external_access = false")
-    connection.execute("SET lock_configuration = true")
-    statement = _only_select(connection, question["text"])
-    connection.execute("BEGIN TRANSACTION READ ONLY")
-    relation = connection.sql(statement).limit(bounds.max_rows + 1)
-    table, cut_bytes = _within(_shown(relation).to_arrow_reader(_BATCH_ROWS), bounds.max_bytes)
-    rows = min(table.num_rows, bounds.max_rows)
-    cut_rows = table.num_rows > rows
-    table = _told_whole(connection, table.slice(0, rows))
-    seconds = time.perf_counter() - started
-    return table, {"cut": cut_rows or cut_bytes, "large": cut_bytes, "seconds": seconds}
-
-
-def _only_select(connection: Any, text: str) -> str:
-    import duckdb
-
-    statements = connection.extract_statements(text)
-    if len(statements) != 1:
-        raise Refused("Ask one question at a time: one statement, without a second after it.")
-    statement = statements[0]
-    if statement.type != duckdb.StatementType.SELECT:
-        raise Refused(
-            f"{statement.type.name} is refused: the history is only read here, by SELECT."
-        )
-    return str(statement.query)
-
-
-def _shown(relation: Any) -> Any:
-    """The relation, with text for the types that Arrow does not take as they are."""
-    kinds = [_QUOTED.sub("", str(kind)) for kind in relation.types]
-    if not any(map(_AS_TEXT.search, kinds)):
-        return relation
-    columns = []
-    for name, kind in zip(relation.columns, kinds, strict=True):
-        quoted = '"' + name.replace('"', '""') + '"'
-        cast = f"CAST({quoted} AS VARCHAR) AS {quoted}"
-        columns.append(cast if _AS_TEXT.search(kind) else quoted)
-    return relation.project(", ".join(columns))
-
-
-def _within(reader: Any, max_bytes: int) -> tuple[Any, bool]:
-    """The rows that take no more than so much, and whether there are more."""
-    import pyarrow
-
-    batches: list[Any] = []
-    left = max_bytes
-    for batch in reader:
-        if batch.nbytes > left:
-            fitting = _fitting(batch, left)
-            if not fitting and not batches:
-                raise Refused(
-                    f"The first row of the answer takes more than {max_bytes // 2**20} MB "
-                    "(history.sql_answer_mb). Ask for less of it, as with left(…, 1000)."
-                )
-            batches.append(batch.slice(0, fitting))
-            return pyarrow.Table.from_batches(batches, reader.schema), True
-        batches.append(batch)
-        left -= batch.nbytes
-    return pyarrow.Table.from_batches(batches, reader.schema), False
-
-
-def _fitting(batch: Any, size: int) -> int:
-    """How many rows from the first take no more than ``size`` bytes."""
-    low, high = 0, batch.num_rows
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if batch.slice(0, middle).nbytes <= size else (low, middle - 1)
-    return low
-
-
-def _told_whole(connection: Any, table: Any) -> Any:
-    """The rows, with text for columns that hold what no Python value can be."""
-    import pyarrow
-
-    for place, field in enumerate(table.schema):
-        column = table.column(place)
-        if _can_be_told(column):
-            continue
-        connection.register("told", pyarrow.table({"x": column}))
-        text = connection.sql("SELECT CAST(x AS VARCHAR) AS x FROM told").to_arrow_table()
-        connection.unregister("told")
-        table = table.set_column(place, field.name, text.column("x"))
-    return table
-
-
-def _can_be_told(column: Any) -> bool:
-    """Whether its values are within what Python (and so a page, a chart, a file) can tell."""
-    import pyarrow
-
-    kind, types = column.type, pyarrow.types
-    if types.is_nested(kind):
-        try:
-            column.to_pylist()
-        except (ValueError, OverflowError, pyarrow.ArrowException):
-            return False
-        return True
-    if types.is_decimal(kind):
-        try:
-            column.validate(full=True)
-        except pyarrow.ArrowInvalid:
-            return False
-        return True
-    if types.is_date32(kind):
-        return _are_between(column.cast(pyarrow.int32()), _FIRST_DAY, _LAST_DAY)
-    if types.is_timestamp(kind):
-        per_day = _DAY_S * _PER_SECOND[kind.unit]
-        # Of another zone it may be a day earlier or later.
-        first, last = (_FIRST_DAY + 1, _LAST_DAY) if kind.tz else (_FIRST_DAY, _LAST_DAY + 1)
-        return _are_between(column.cast(pyarrow.int64()), first * per_day, last * per_day - 1)
-    if types.is_time64(kind):
-        return _are_between(column.cast(pyarrow.int64()), 0, _DAY_S * _PER_SECOND[kind.unit] - 1)
-    return True
-
-
-def _are_between(numbers: Any, low: int, high: int) -> bool:
-    import pyarrow.compute
-
-    found = pyarrow.compute.min_max(numbers).as_py()
-    return found["min"] is None or low <= found["min"] <= found["max"] <= high
-
-
 def _receive(source: socket.socket, size: int) -> bytes:
     data = source.recv(size, socket.MSG_WAITALL)
     if len(data) < size:
         os._exit(0)  # nobody waits for an answer any more
     return data
+
+
+def _beside(name: str) -> Any:
+    """The module of this directory; to import it from Control Room would import that as well."""
+    spec = importlib.util.spec_from_file_location(name, f"{os.path.dirname(__file__)}/{name}.py")  # noqa: PTH120
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 def _first_to_go() -> None:
