@@ -28,7 +28,7 @@ from control_room import Recorder
 from control_room.address import Address, BadAddress, shown_url
 from control_room.client import ApiError, Client
 from control_room.previews.config import ConfigError, load_config
-from control_room.redaction import redacted
+from control_room.redaction import redacted, without
 from control_room.secret import BadSecret, Secret, read_key
 from tests.browser.conftest import browser
 from tests.security.echo_server import EchoServer
@@ -531,6 +531,13 @@ class TestTheTypes:
         assert address.at("/v1?x=1") == "http://host:80/api/v1?x=1&token=CANARY"
         assert not leaked(repr(address))
         assert address.headers(None)["Authorization"].startswith("Basic ")
+
+    def test_what_only_looks_like_one_stays_in_an_answer(self) -> None:
+        body = b'{"user": 1, "v": 1, "password": "pw"}'
+        address = Address.of("http://user:pw@host/?v=1")
+        assert without(address.secrets(None), body) == body
+        spelt = rb'["CANARY-\"\/"]'
+        assert without(address.secrets(Secret('CANARY-"/')), spelt) == b'["***"]'
 
     @pytest.mark.parametrize(
         "url",
