@@ -127,15 +127,15 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             "CONTROL_ROOM_LOG_LEVEL": "debug",
         }
         log = directory / "log"
+        flags = ["--set", f"machines={json_toml(machines)}"]
         with pytest.MonkeyPatch.context() as patch:
             for name, value in environment.items():
                 patch.setenv(name, value)
-            flags = ["--set", f"machines={json_toml(machines)}"]
-            with serving_app(run, log, *flags) as address:
-                yield Served(
-                    *(address, log, run, configuration, environment),
-                    *(error, model, elsewhere, pipe),
-                )
+            address = stack.enter_context(serving_app(run, log, *flags))
+        yield Served(
+            *(address, log, run, configuration, environment),
+            *(error, model, elsewhere, pipe),
+        )
 
 
 def over_http(name: str, url: str, **more: str) -> dict[str, object]:
@@ -203,7 +203,6 @@ class TestTheApp:
             "long cannot be read: is larger than 4 KiB",
             "pipe cannot be read: is a pipe",
             "cannot be read: is a directory",
-            "no_key is no private key",
             "no_config is no configuration of SSH",
             "no_hosts has a line that is no host key",
         ):
