@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-from control_room.secret import HIDDEN, Secret
+from control_room.secret import HIDDEN, SHORTEST_KNOWN, Secret, keep_secret
 
 _PRINTABLE = re.compile(r"[!-~]+")
 _URL = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]{1,20}://)([^\s'\"<>`]+)")
@@ -46,11 +46,13 @@ class Address:
         login, at, place = parts.netloc.rpartition("@")
         if not parts.hostname or "@" in login or port == 0:
             raise BadAddress("it names no server; in a login write @ as %40")
-        return cls(
+        address = cls(
             f"{parts.scheme}://{place}{parts.path.rstrip('/')}",
             Secret(unquote(login)) if at and login.strip(":") else None,
             Secret(parts.query) if parts.query else None,
         )
+        keep_secret(address.secrets(None))
+        return address
 
     def __str__(self) -> str:
         return self.root
@@ -76,15 +78,19 @@ class Address:
         return headers
 
     def secrets(self, key: Secret | None) -> list[str]:
-        """Every text that goes along with a request and must not come back."""
+        """Every text that goes along with a request and must not come back.
+
+        Without names of users, and without what is as short as an ordinary word or number.
+        """
         found = [] if key is None else [key.reveal()]
         if self.login is not None:
-            found += [self.login.reveal(), self._basic]
-            found += [each for each in self.login.reveal().split(":", 1) if len(each) > 3]
+            login = self.login.reveal()
+            found += [login, self._basic, login.partition(":")[2]]
         if self.query is not None:
-            found.append(self.query.reveal())
-            found += [unquote(each.partition("=")[2]) for each in self.query.reveal().split("&")]
-        return [each for each in found if each]
+            query = self.query.reveal()
+            values = [each.partition("=")[2] for each in query.split("&")]
+            found += [query, *values, *map(unquote, values)]
+        return [each for each in found if len(each) >= SHORTEST_KNOWN]
 
     @property
     def _basic(self) -> str:

@@ -7,14 +7,14 @@ import re
 import stat
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
 HIDDEN = "***"  # what stands in a secret's place
 MAX_KEY_BYTES = 4096
+SHORTEST_KNOWN = 6  # what is shorter stands in ordinary words, and would tear holes into a text
 
-_SHORTEST_KNOWN = 6  # what is shorter stands in ordinary words, and would tear holes into a log
 _MOST_KNOWN = 256
 _ONE_LINE = re.compile(r"[ -~]+")
 _KINDS = (
@@ -69,7 +69,7 @@ class _Known:
         self._lock = threading.Lock()
 
     def add(self, value: str) -> None:
-        if len(value) < _SHORTEST_KNOWN:
+        if len(value) < SHORTEST_KNOWN:
             return
         with self._lock:
             self._values[value] = None
@@ -85,6 +85,12 @@ class _Known:
 # A log is written by whoever has something to say, so what must not stand in it is kept in one
 # place of the process.
 _known: Final = _Known()
+
+
+def keep_secret(values: Iterable[str]) -> None:
+    """Have these texts, parts or other spellings of a secret, known as well."""
+    for value in values:
+        _known.add(value)
 
 
 def known_secrets() -> Sequence[str]:

@@ -28,7 +28,7 @@ from control_room import Recorder
 from control_room.address import Address, BadAddress, shown_url
 from control_room.client import ApiError, Client
 from control_room.previews.config import ConfigError, load_config
-from control_room.redaction import redacted
+from control_room.redaction import redacted, without
 from control_room.secret import BadSecret, Secret, read_key
 from tests.security.echo_server import EchoServer
 from tests.support import ROOT, free_port, serving_app, wait_until
@@ -124,15 +124,15 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             "CONTROL_ROOM_LOG_LEVEL": "debug",
         }
         log = directory / "log"
+        flags = ["--set", f"machines={json_toml(machines)}"]
         with pytest.MonkeyPatch.context() as patch:
             for name, value in environment.items():
                 patch.setenv(name, value)
-            flags = ["--set", f"machines={json_toml(machines)}"]
-            with serving_app(run, log, *flags) as address:
-                yield Served(
-                    *(address, log, run, configuration, environment),
-                    *(error, model, elsewhere, pipe),
-                )
+            address = stack.enter_context(serving_app(run, log, *flags))
+        yield Served(
+            *(address, log, run, configuration, environment),
+            *(error, model, elsewhere, pipe),
+        )
 
 
 def over_http(name: str, url: str, **more: str) -> dict[str, object]:
@@ -200,7 +200,6 @@ class TestTheApp:
             "long cannot be read: is larger than 4 KiB",
             "pipe cannot be read: is a pipe",
             "cannot be read: is a directory",
-            "no_key is no private key",
             "no_config is no configuration of SSH",
             "no_hosts has a line that is no host key",
         ):
@@ -528,6 +527,13 @@ class TestTheTypes:
         assert address.at("/v1?x=1") == "http://host:80/api/v1?x=1&token=CANARY"
         assert not leaked(repr(address))
         assert address.headers(None)["Authorization"].startswith("Basic ")
+
+    def test_what_only_looks_like_one_stays_in_an_answer(self) -> None:
+        body = b'{"user": 1, "v": 1, "password": "pw"}'
+        address = Address.of("http://user:pw@host/?v=1")
+        assert without(address.secrets(None), body) == body
+        spelt = rb'["CANARY-\"\/"]'
+        assert without(address.secrets(Secret('CANARY-"/')), spelt) == b'["***"]'
 
     @pytest.mark.parametrize(
         "url",
