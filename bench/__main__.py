@@ -21,6 +21,7 @@ MODULES = (
     "trainer",
     "app",
     "history",
+    "files",
     "api",
     "machines",
     "previews",

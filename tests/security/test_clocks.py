@@ -196,6 +196,7 @@ def test_a_rewrite_of_the_same_size_is_noticed(
         contents = [b"".join(each) for each in (old, new)]
     assert len(contents[0]) == len(contents[1])
     path.write_bytes(contents[0])
+    os.utime(path.parent, (0, 0))  # nothing came or went lately
     index = followed(run, tmp_path / "index")
     assert steps(index) == list(range(100, 200))
     if when == "while nobody looks":
@@ -220,6 +221,7 @@ def test_an_archive_that_is_cut_in_place_is_noticed(
     for step in plan(run, datetime(2026, 1, 20, tzinfo=UTC).date(), form=form):
         assert carry_out(step).problem is None
     (packed,) = run.logs("preview").iterdir()
+    os.utime(packed.parent, (0, 0))  # nothing came or went lately
     index = followed(run, tmp_path / "index")
     assert len(steps(index)) == 100
     if when == "while nobody looks":
