@@ -197,7 +197,9 @@ def _preview(samples: Samples, settings: Settings, run_id: str, now: float) -> P
     heatmap = _heatmap(summary.by_pattern_and_length, settings.heatmap.bin_edges)
     return PreviewStatus(
         run_id=run_id,
-        latest_preview=None if latest is None else latest_preview(preview_view(latest)),
+        latest_preview=None
+        if latest is None
+        else latest_preview(preview_view(latest), summary.latest_ahead_s),
         preview_em_last_20=summary.em_last_20.em,
         preview_em_last_50=summary.em_last_50.em,
         preview_em_last_100=summary.em_last_100.em,
@@ -213,7 +215,9 @@ def _preview(samples: Samples, settings: Settings, run_id: str, now: float) -> P
         ),
         pattern_heatmap=heatmap if heatmap.rows else heatmap_told(samples.training.reading),
         runner=runner,
-        age_s=None if latest is None or latest.ts is None else now - latest.ts.timestamp(),
+        age_s=None
+        if latest is None or latest.ts is None or summary.latest_ahead_s is not None
+        else max(0.0, now - latest.ts.timestamp()),
         problems=(*troubles, *reading.problems),
         history_problems=history_problems,
         timestamp=_utc(now),

@@ -19,7 +19,7 @@ OTHER_GROUPS = "(all others)"
 _TEXTS = ("prompt", "golden", "model_answer")
 
 
-def latest_preview(whole: Preview) -> LatestPreview:
+def latest_preview(whole: Preview, ahead_s: float | None = None) -> LatestPreview:
     """``whole`` with long texts cut: ``cut`` has their full lengths, ``whole`` where they are."""
     values: dict[str, Any] = {name: getattr(whole, name) for name in type(whole).model_fields}
     cut: dict[str, int] = {}
@@ -37,7 +37,11 @@ def latest_preview(whole: Preview) -> LatestPreview:
         if len(values["contract_status"]) < len(checks):
             cut["contract_status"] = len(checks)
     return LatestPreview(
-        **values, timestamp=whole.ts, cut=cut, whole=_address(whole) if cut else None
+        **values,
+        timestamp=whole.ts,
+        cut=cut,
+        whole=_address(whole) if cut else None,
+        ahead_s=ahead_s,
     )
 
 

@@ -322,12 +322,14 @@ class LatestPreview(Preview):
     """The newest preview, small enough to be asked for every few seconds.
 
     ``cut`` has the full length of each text that is cut here, in characters, and ``whole`` the
-    address where the preview stands whole.
+    address where the preview stands whole. ``ahead_s``: ``ts`` was so far in the future when it was
+    read, so a clock is wrong and its age is not known; null: it was not.
     """
 
     timestamp: datetime | None = _old("Use ts.")
     cut: dict[str, int] = Field(default_factory=dict)
     whole: str | None = None
+    ahead_s: Measured | None = None
 
 
 class PatternHeatmap(_View):

@@ -22,6 +22,7 @@ MODULES = (
     "app",
     "history",
     "sql",
+    "files",
     "api",
     "guard",
     "machines",

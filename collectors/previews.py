@@ -5,6 +5,7 @@ The answers that the specification's trainer logs are previews, too.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -98,7 +99,7 @@ class PreviewWatch:
                 self._rejects.append(Reject(line.file, line.number, str(error)))
         self._rejects.extend(batch.rejects)
         if records:
-            self._recent.add(records)
+            self._recent.add(records, time.time())
             self._summary = self._recent.summary()
 
     def _told_rejects(self) -> tuple[str, ...]:

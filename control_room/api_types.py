@@ -199,6 +199,7 @@ class LatestPreview(TypedDict):
     timestamp: str | None
     cut: dict[str, int]
     whole: str | None
+    ahead_s: float | None
 
 
 class LiveStatus(TypedDict):

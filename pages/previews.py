@@ -88,6 +88,10 @@ def to_first_page() -> None:
 
 def table(rows: tuple[PreviewRow, ...], wanted: PreviewFilter, page_number: int) -> None:
     """The rows of a page; a click on one opens it."""
+    if ahead := sum(map(preview.is_ahead, rows)):
+        were = "1 of these is" if ahead == 1 else f"{ahead} of these are"
+        told = f"{were} stamped in the future: the clock of a machine is, or was, wrong."
+        st.html(f'<div class="cr">{kit.note(told)}</div>')
     shown = [
         {
             "Time": row.ts,

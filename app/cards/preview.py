@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from html import escape
 from typing import TypeAlias
 
@@ -11,6 +12,7 @@ from app.cards import kit, preview_record
 from app.diff import word_diff
 from app.views import LatestPreview, Level, Preview, PreviewStatus
 from control_room.history.queries import PreviewRow
+from control_room.history.recent import AHEAD_S
 
 TITLE = "Live preview"
 
@@ -50,6 +52,10 @@ def _shown(latest: Preview) -> Preview:
 
 def outcome_html(preview: Preview, view: PreviewStatus) -> str:
     """Which example this is and how it went."""
+    ahead_s = preview.ahead_s if isinstance(preview, LatestPreview) else None
+    if ahead_s is not None:
+        told = f"Stamped {kit.duration(ahead_s)} in the future: the clock of its machine is wrong."
+        return kit.card(TITLE, *_about(preview), kit.problems([told]))
     age = max(0.0, (view.timestamp - preview.ts).total_seconds())
     return kit.card(TITLE, *_about(preview), aside=kit.ago(age))
 
@@ -57,10 +63,18 @@ def outcome_html(preview: Preview, view: PreviewStatus) -> str:
 def detail_html(preview: Shown) -> str:
     """Everything of one preview: example, outcome, prompt, answers, metrics, all its fields."""
     prompt = _cut(preview) + kit.heading("Prompt") + kit.text_box(escape(preview.prompt))
-    logged = kit.note(f"Logged {preview.ts.astimezone():%Y-%m-%d %H:%M:%S %Z}")
+    said = f"Logged {preview.ts.astimezone():%Y-%m-%d %H:%M:%S %Z}"
+    if is_ahead(preview):
+        said += ", which is in the future: the clock of its machine is wrong"
+    logged = kit.note(said)
     about = "".join(_about(preview))
     answers = answers_html(preview) + preview_record.html(preview)
     return f'<div class="cr">{about}{logged}{prompt}</div>{answers}'
+
+
+def is_ahead(preview: Shown) -> bool:
+    """Whether it is stamped in the future."""
+    return (preview.ts - datetime.now(UTC)).total_seconds() > AHEAD_S
 
 
 def _about(preview: Shown) -> tuple[str, str]:

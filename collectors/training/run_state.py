@@ -56,6 +56,8 @@ class RunState:
         self.updated_at: float | None = None
         self.speed_is_computed = False
         self._has_points = False
+        self._status_step: int | None = None  # that the newest write told which tells one
+        self._behind: int | None = None  # that step, where it was lower than those of the log
         self._has_crashed = False
         self._process_began_at: float | None = None
         self.samples: deque[ToldSample] = deque(maxlen=_SAMPLES_KEPT)
@@ -78,6 +80,9 @@ class RunState:
             self._begin_process()
         if before is None or before.writer != write.writer:
             self._process_began_at = write.writer.started_at
+        if self._goes_on_without_log(write):
+            self._has_points = False
+            self._begin_process()
         self.write, self.updated_at = write, at
         self.status = write.status or self.status
         self._has_crashed = write.status == "crashed" or (
@@ -101,6 +106,24 @@ class RunState:
             self.known.forget(_OF_EVAL - values.keys())
         for name in news:
             self.known.put(name, values[name], at)
+
+    def _goes_on_without_log(self, write: StatusWrite) -> bool:
+        """Whether a trainer that tells no name of its own has begun, and writes no log of metrics.
+
+        A status may lag behind the log of its trainer; but its steps do not go back, nor do they
+        go on below those of a log in which nothing is written any more.
+        """
+        step, before = write.values.get("current_step"), self._status_step
+        if step is None or (write.status in ENDS and not write.writer.repeats):
+            return False
+        self._status_step = step
+        if write.writer.is_known:
+            return False
+        if not self._has_points or step >= (self.known.get("current_step") or 0):
+            self._behind = None
+            return False
+        behind, self._behind = self._behind, step
+        return (before is not None and step < before) or (behind is not None and step > behind)
 
     def take_status_steps(self, write: StatusWrite, at: float) -> bool:
         """Count a write's step, loss and speed where no log does, after the log lines.
@@ -140,6 +163,7 @@ class RunState:
 
     def take_point(self, point: MetricPoint, at: float) -> bool:
         """Merge one line of the metrics log; True when a new segment begins."""
+        self._behind = None
         if not self._has_points:
             self.session.restart()
             self._has_points = True

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from hashlib import blake2b
 from pathlib import Path
-from zlib import crc32
 
 from control_room.history.day_parts import DayPart
 from control_room.history.turns import Turns, Version, look_at
@@ -17,7 +17,10 @@ _CHUNK_BYTES = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """What an archive was: its version, and the CRC 32 of its bytes; None where it is not known."""
+    """What an archive was: its version, and a hash of its bytes; None where it is not known.
+
+    No CRC: archives end with one of their own, and then those of two may be the same.
+    """
 
     version: Version | None
     checksum: int | None
@@ -79,11 +82,11 @@ class Archives:
         return False
 
     def _checksum(self, path: Path) -> int | None:
-        checksum = 0
+        digest = blake2b(digest_size=7)
         try:
             with self._inside.open(path) as file:
                 for piece in iter(partial(file.read, _CHUNK_BYTES), b""):
-                    checksum = crc32(piece, checksum)
+                    digest.update(piece)
         except OSError:
             return None
-        return checksum
+        return int.from_bytes(digest.digest())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from control_room.records import SAMPLES_POOL, PreviewRecord
 Name = TypeVar("Name")
 
 WINDOWS = (20, 50, 100)
+AHEAD_S = 60.0  # a clock that is more than this ahead is wrong
 TREND_WINDOW = 20  # previews in each point of the trend
 
 
@@ -31,6 +33,7 @@ class RecentSummary:
     """The newest previews in numbers. Previews that were not scored count in ``unscored`` only."""
 
     latest: PreviewRecord | None = None
+    latest_ahead_s: float | None = None  # how far its time was ahead when it was read; None: not
     em_last_20: GroupRate = GroupRate(None, 0)
     em_last_50: GroupRate = GroupRate(None, 0)
     em_last_100: GroupRate = GroupRate(None, 0)
@@ -43,41 +46,76 @@ class RecentSummary:
     unscored: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """Of a preview that is stamped in the future: when it came, and by how much it is ahead."""
+
+    arrived_at: float  # epoch seconds
+    by_s: float
+
+
 class RecentPreviews:
     """Holds the newest ``size`` previews in the order of their time, then of their arrival.
 
-    Those of :data:`~control_room.records.SAMPLES_POOL` are passed over. ``rules`` name the pattern
-    of a record that has none of its own.
+    One that is stamped more than :data:`AHEAD_S` in the future, by a clock that is wrong, counts as
+    of its arrival: before the next line of its file. Those of
+    :data:`~control_room.records.SAMPLES_POOL` are passed over. ``rules`` name the pattern of a
+    record that has none of its own.
     """
 
     def __init__(self, rules: PatternRules | None = None, *, size: int = max(WINDOWS)) -> None:
         self._rules = PatternRules() if rules is None else rules
         self._records: deque[PreviewRecord] = deque(maxlen=size)
+        self._ahead: dict[int, _Ahead] = {}  # by id of the record
 
-    def add(self, records: Iterable[PreviewRecord]) -> None:
-        """Take in records that were read from the log; each carries its ``ts``."""
+    def add(self, records: Iterable[PreviewRecord], now: float | None = None) -> None:
+        """Take in records that were read from the log, in its order; each carries its ``ts``.
+
+        ``now`` (epoch seconds) is when they were read; None: this moment.
+        """
+        records = list(records)
+        self._note_those_ahead(records, time.time() if now is None else now)
         in_order = True
         for record in records:
             if record.source_pool == SAMPLES_POOL or is_repeat(record, reversed(self._records)):
                 continue
             last = self._records[-1] if self._records else None
-            if last is not None and _time(record) < _time(last):
+            if last is not None and self._time(record) < self._time(last):
                 in_order = False
-                if len(self._records) == self._records.maxlen and _time(record) < _time(
-                    self._records[0]
-                ):
+                is_full = len(self._records) == self._records.maxlen
+                if is_full and self._time(record) < self._time(self._records[0]):
                     continue  # older than everything held: it would push out a newer one
             self._records.append(record)
             if not in_order:
                 self._sort()
                 in_order = True
+        if self._ahead:
+            held = {id(record) for record in self._records}
+            self._ahead = {key: each for key, each in self._ahead.items() if key in held}
 
     def clear(self) -> None:
         """Forget everything, as when the log was replaced."""
         self._records.clear()
+        self._ahead.clear()
+
+    def _note_those_ahead(self, records: Sequence[PreviewRecord], now: float) -> None:
+        # Whatever stands behind it in the log came later, however that is stamped.
+        arrived_at = now
+        for record in reversed(records):
+            ahead_s = _time(record) - now
+            if ahead_s > AHEAD_S:
+                self._ahead[id(record)] = _Ahead(arrived_at, ahead_s)
+            else:
+                arrived_at = min(arrived_at, _time(record))
+
+    def _time(self, record: PreviewRecord) -> float:
+        ahead = self._ahead.get(id(record))
+        return _time(record) if ahead is None else ahead.arrived_at
 
     def summary(self) -> RecentSummary:
         """The aggregates over what is held."""
+        latest = self._records[-1] if self._records else None
+        ahead = self._ahead.get(id(latest))
         scored = [record for record in self._records if record.exact_match is not None]
         matches = [bool(record.exact_match) for record in scored]
         named = self._rules.patterns_of(
@@ -86,7 +124,8 @@ class RecentPreviews:
         patterns = [record.pattern or name for record, name in zip(scored, named, strict=True)]
         lengths = [record.golden_tokens for record in scored]
         return RecentSummary(
-            latest=self._records[-1] if self._records else None,
+            latest=latest,
+            latest_ahead_s=None if ahead is None else ahead.by_s,
             em_last_20=_rate(matches[-20:]),
             em_last_50=_rate(matches[-50:]),
             em_last_100=_rate(matches[-100:]),
@@ -99,7 +138,7 @@ class RecentPreviews:
         )
 
     def _sort(self) -> None:
-        self._records = deque(sorted(self._records, key=_time), maxlen=self._records.maxlen)
+        self._records = deque(sorted(self._records, key=self._time), maxlen=self._records.maxlen)
 
 
 def _time(record: PreviewRecord) -> float:

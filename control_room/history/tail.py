@@ -275,11 +275,13 @@ class LogTail:
                 with self._inside.open(self._directory / name) as file:
                     fd = file.fileno()
                     start, lines = _start_of_last_lines(fd, wanted)
-                    inode, fingerprint = os.fstat(fd).st_ino, _fingerprint(fd, start)
+                    version, fingerprint = version_of(os.fstat(fd)), _fingerprint(fd, start)
             except OSError:
                 continue  # read() meets the same trouble and tells it
             known = None if start else 0
-            self._files[name] = _File(inode, start, known, fingerprint, start=start)
+            self._files[name] = _File(
+                version.inode, start, known, fingerprint, version=version, start=start
+            )
             wanted -= lines
 
     def _read_file(self, name: str, found: _Found) -> None:

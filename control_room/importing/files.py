@@ -11,6 +11,7 @@ from pathlib import Path
 from control_room.importing import specification, table, tensorboard, trackio, trl
 from control_room.importing.reading import ImportOptions, ImportRefused, Reading
 from control_room.importing.target import Target
+from control_room.inside import Inside, LeadsOut
 from control_room.rundir import RunDir
 
 # What is found in a directory, by name; a file that is named itself may be called otherwise.
@@ -57,7 +58,9 @@ def import_files(
     target = Target(run)
     try:
         for source in sources:
-            yield from _import(_files(source), target, options or ImportOptions())
+            own, strange = _files(source)
+            yield from strange
+            yield from _import(own, target, options or ImportOptions())
     finally:
         target.close()
 
@@ -69,11 +72,15 @@ class Watch:
         self._source, self._run = source, run
         self._options = options or ImportOptions()
         self._seen: dict[Path, tuple[int, int]] = {}  # size and time of change
+        self._told: set[str] = set()  # of what is not followed
         self._target = Target(run)
 
     def look(self) -> Iterator[Imported | ImportRefused]:
         """One outcome for each file that is new or has changed."""
-        for path in _files(self._source):
+        own, strange = _files(self._source)
+        yield from (each for each in strange if str(each) not in self._told)
+        self._told |= set(map(str, strange))
+        for path in own:
             try:
                 found = path.stat()
             except OSError:
@@ -114,11 +121,22 @@ def _import(
             yield Imported(path, reading.format, added, already_there, reading.left_out)
 
 
-def _files(source: Path) -> list[Path]:
+def _files(source: Path) -> tuple[list[Path], list[ImportRefused]]:
+    """The files to import, and those of a directory that are links which lead out of it."""
     if not source.is_dir():
-        return [source]
-    found = {path for pattern in PATTERNS for path in source.rglob(pattern) if path.is_file()}
-    return sorted(found)
+        return [source], []
+    found, refused, inside = set[Path](), list[ImportRefused](), Inside(source)
+    for path in sorted({path for pattern in PATTERNS for path in source.rglob(pattern)}):
+        try:
+            inside.check(path)
+        except LeadsOut:
+            refused.append(
+                ImportRefused(f"{path} is a link that leads out of {source}: name it by itself.")
+            )
+            continue
+        if path.is_file():
+            found.add(path)
+    return sorted(found), refused
 
 
 def _reader(path: Path) -> Callable[[Path, ImportOptions], Reading]:

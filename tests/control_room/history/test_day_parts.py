@@ -28,6 +28,7 @@ from control_room.history import queries
 from control_room.history.day_parts import day_parts
 from control_room.history.filters import PreviewFilter
 from control_room.history.index import HistoryIndex
+from control_room.inside import Inside
 from control_room.records import PreviewRecord, parse_line
 from control_room.retention import Form, carry_out, plan
 from tests.control_room.history.killed import TODAY, Killer, append, imported, line, retained
@@ -241,8 +242,8 @@ def test_what_is_appended_while_copies_are_compared_is_kept(run: RunDir) -> None
     run.log_file("preview", DAYS[0]).write_bytes(content)
     compare = day_parts_module.relation_of
 
-    def comparing(a: Path, b: Path) -> Any:
-        found = compare(a, b)
+    def comparing(a: Path, b: Path, inside: Inside | None) -> Any:
+        found = compare(a, b, inside)
         append(run, DAYS[0], [3])
         return found
 
