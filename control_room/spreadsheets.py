@@ -13,9 +13,7 @@ from numbers import Number
 
 _SIGNS = "=+\\-@＝＋－＠﹦﹢﹣﹫"
 # Skipped, or not seen, in front of a sign: control characters, blanks, quotes, what has no width.
-_SKIPPED = (
-    "\\x00-\\x20\"'\x7f-\xa0\xad\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"
-)
+_SKIPPED = "\\x00-\\x20\"'\x7f-\xa0\xad\u1680\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff"
 # Means the same to Python's re and to RE2, which DuckDB has.
 FORMULA = f"\\A(?:[\\t\\r\\n]|[{_SKIPPED}]*[{_SIGNS}])"
 

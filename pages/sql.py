@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from html import escape
 from typing import Any
 
 import streamlit as st
@@ -12,9 +11,11 @@ import streamlit as st
 from app.cards import kit
 from app.current import monitor
 from app.plain_text import plain
+from app.short_cells import short_cells
 from app.waiting import history_or_wait
 from control_room.history.queries import Cursor
 from control_room.history.sql import SqlAnswer, SqlRefused, ask, schema_of
+from control_room.spreadsheets import guarded_rows
 
 settings = monitor().settings.history
 EXAMPLES = {
@@ -99,7 +100,7 @@ def schema(cursor: Cursor) -> None:
     """The tables and what is in them."""
     parts = []
     for table, columns in schema_of(cursor).items():
-        rows = kit.rows((name, escape(kind.lower())) for name, kind in columns.items())
+        rows = kit.rows((name, kit.text(kind.lower())) for name, kind in columns.items())
         parts.append(f"<details><summary>{table}</summary>{rows}</details>")
     times = kit.note("ts is in UTC. seq numbers the rows by time, from 1.")
     st.html(kit.card("Tables", *parts, times))
@@ -132,7 +133,7 @@ def answer(text: str) -> None:
         )
     table_tab, chart_tab = st.tabs(["Table", "Chart"])
     with table_tab:
-        st.dataframe(found.table, hide_index=True, alt="The answer")
+        st.dataframe(short_cells(found.table), hide_index=True, alt="The answer")
     with chart_tab:
         chart(found.table)
 
@@ -162,9 +163,8 @@ def _is_number(kind: Any) -> bool:
 
 def _csv(found: SqlAnswer) -> str:
     out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(found.table.column_names)
-    writer.writerows(row.values() for row in found.table.to_pylist())
+    lines = [found.table.column_names, *(row.values() for row in found.table.to_pylist())]
+    csv.writer(out).writerows(guarded_rows(lines))
     return out.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""Previews as CSV, JSON lines or Parquet, in chunks: however many and long, little is held at a time.
+"""Previews as CSV, JSON lines or Parquet, in chunks: however many and long, little is held.
 
 What is held is bounded by bytes, not by rows: a text that is longer than a window is taken out of
 the database piece by piece. Parquet alone cannot be written without having a value whole.
@@ -12,7 +12,7 @@ from typing import Any
 
 from control_room.history.extra import extra
 from control_room.history.filters import PreviewFilter
-from control_room.history.long_texts import Text, text_of
+from control_room.history.long_texts import Text, texts_of
 from control_room.history.queries import Cursor
 from control_room.history.schema import LONG_TEXTS, TABLES
 from control_room.history.sink import Sink
@@ -27,6 +27,7 @@ _COLUMNS = (*TABLES["preview"].columns, "file", "line")
 _TEXTS = tuple(n for n in _COLUMNS if TABLES["preview"].all_columns[n] == "VARCHAR")
 _OFTEN_THE_SAME = [name for name in _COLUMNS if name not in LONG_TEXTS]
 _NESTED = tuple(n for n, sql in TABLES["preview"].columns.items() if "[" in sql or "(" in sql)
+_UNBOUNDED = (*_TEXTS, *_NESTED)
 _FINITE = {  # by SQL type: JSON has no NaN
     "DOUBLE": "CASE WHEN isfinite({0}) THEN {0} END",
     "DOUBLE[]": "list_transform({0}, lambda each: CASE WHEN isfinite(each) THEN each END)",
@@ -41,9 +42,7 @@ _AS_JSON = {name: f"to_json({_JSON_VALUES.get(name, name)})::VARCHAR" for name i
 _RAW_VALUES = {name: _AS_JSON[name] for name in _NESTED} | {"ts": _TIME}
 _FORMULA = f"'{FORMULA.replace(chr(39), chr(39) * 2)}'"
 _MARK = "CASE WHEN regexp_matches({0}, {1}) THEN '''' ELSE '' END"
-_CSV_VALUES = _RAW_VALUES | {
-    name: f"{_MARK.format(name, _FORMULA)} || {name}" for name in _TEXTS
-}
+_CSV_VALUES = _RAW_VALUES | {name: f"{_MARK.format(name, _FORMULA)} || {name}" for name in _TEXTS}
 
 
 def csv_chunks(cursor: Cursor, wanted: PreviewFilter, *, raw: bool = False) -> Iterator[bytes]:
@@ -134,54 +133,46 @@ def _write_csv(table: Any, sink: Sink) -> None:
 
 def _long_csv_row(cursor: Cursor, seq: int, *, raw: bool) -> Iterator[bytes]:
     """One row as :func:`_write_csv` writes it, its long texts piece by piece."""
-    sink = Sink()
+    values = _RAW_VALUES if raw else _CSV_VALUES
+    long = _long_texts(cursor, seq, {name: _RAW_VALUES.get(name, name) for name in _UNBOUNDED})
+    # Of a long text only what comes before it, in quotes; it follows between them.
+    marks = {n: "''" if raw or n in _NESTED else _MARK.format(n, _FORMULA) for n in long}
+    chosen = ", ".join(f"{({**values, **marks}).get(name, name)} AS {name}" for name in _COLUMNS)
+    query = f"SELECT {chosen} FROM previews WHERE seq = ?"
+    row, sink = cursor.sql(query, params=[seq]).to_arrow_table(), Sink()
     for place, name in enumerate(_COLUMNS):
+        _write_csv(row.select([name]), sink)
+        value = sink.taken().removesuffix(b"\n")
         yield b"," if place else b""
-        text = _long_text(cursor, seq, name, _RAW_VALUES)
-        if text is None:
-            value = (_RAW_VALUES if raw else _CSV_VALUES).get(name, name)
-            query = f"SELECT {value} AS {name} FROM previews WHERE seq = ?"
-            _write_csv(cursor.sql(query, params=[seq]).to_arrow_table(), sink)
-            yield sink.taken().removesuffix(b"\n")
-            continue
-        mark = b"" if raw or name in _NESTED else _mark(cursor, seq, name)
-        yield b'"' + mark
-        for piece in text.pieces(cursor):
-            yield piece.replace(b'"', b'""')
-        yield b'"'
+        yield value.removesuffix(b'"') if name in long else value
+        if name in long:
+            for piece in long[name].pieces(cursor):
+                yield piece.replace(b'"', b'""')
+            yield b'"'
     yield b"\n"
-
-
-def _mark(cursor: Cursor, seq: int, name: str) -> bytes:
-    query = f"SELECT {_MARK.format(name, _FORMULA)} FROM previews WHERE seq = ?"
-    mark: str = cursor.execute(query, [seq]).fetchall()[0][0]
-    return mark.encode()
 
 
 def _long_json_line(cursor: Cursor, seq: int) -> Iterator[bytes]:
     """One line as ``to_json`` makes it, its long texts piece by piece."""
-    for place, name in enumerate(_COLUMNS):
-        yield f'{"," if place else "{"}"{name}":'.encode()
-        text = _long_text(cursor, seq, name, _AS_JSON if name in _NESTED else {})
-        if text is None:
-            query = f"SELECT coalesce({_AS_JSON[name]}, 'null') FROM previews WHERE seq = ?"
-            value: str = cursor.execute(query, [seq]).fetchall()[0][0]
-            yield value.encode()
-        elif name in _NESTED:
-            yield from text.pieces(cursor)
-        else:
+    long = _long_texts(cursor, seq, {n: _AS_JSON[n] if n in _NESTED else n for n in _UNBOUNDED})
+    short = ", ".join(
+        "''" if name in long else f"coalesce({_AS_JSON[name]}, 'null')" for name in _COLUMNS
+    )
+    query = f"SELECT {short} FROM previews WHERE seq = ?"
+    (values,) = cursor.execute(query, [seq]).fetchall()
+    for place, (name, value) in enumerate(zip(_COLUMNS, values, strict=True)):
+        yield f'{"," if place else "{"}"{name}":{value}'.encode()
+        if name in _NESTED and name in long:
+            yield from long[name].pieces(cursor)
+        elif name in long:
             yield b'"'
-            for piece in text.pieces(cursor, "to_json({0})::VARCHAR"):
+            for piece in long[name].pieces(cursor, "to_json({0})::VARCHAR"):
                 yield piece[1:-1]
             yield b'"'
     yield b"}\n"
 
 
-def _long_text(
-    cursor: Cursor, seq: int, name: str, expressions: Mapping[str, str]
-) -> Text | None:
-    """What is to be read in pieces; None where the value is short, or nothing."""
-    if name not in (*_TEXTS, *_NESTED):
-        return None
-    text = text_of(cursor, seq, expressions.get(name, name))
-    return text if text is not None and text.is_long else None
+def _long_texts(cursor: Cursor, seq: int, expressions: Mapping[str, str]) -> dict[str, Text]:
+    """What is to be read in pieces, by its column."""
+    found = texts_of(cursor, seq, expressions)
+    return {name: text for name, text in found.items() if text.is_long}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,9 +28,7 @@ class Text:
         """Whether it is better read in pieces."""
         return self.size_bytes > SHORT_BYTES
 
-    def pieces(
-        self, cursor: duckdb.DuckDBPyConnection, made: str = "{0}"
-    ) -> Iterator[bytes]:
+    def pieces(self, cursor: duckdb.DuckDBPyConnection, made: str = "{0}") -> Iterator[bytes]:
         """The text in UTF-8, in some megabytes at a time; ``made`` is what is made of each."""
         most = max(1, PIECE_BYTES * self.characters // max(1, self.size_bytes))
         piece = made.format(f"substring({self.expression}, ?, ?)")
@@ -40,8 +38,16 @@ class Text:
             yield found.column(0).chunk(0)[0].as_buffer().to_pybytes()
 
 
-def text_of(cursor: duckdb.DuckDBPyConnection, seq: int, expression: str) -> Text | None:
-    """A text of the row; None where it has none."""
-    query = f"SELECT length({expression}), strlen({expression}) FROM previews WHERE seq = ?"
-    ((characters, size),) = cursor.execute(query, [seq]).fetchall()
-    return None if characters is None else Text(seq, expression, characters, size)
+def texts_of(
+    cursor: duckdb.DuckDBPyConnection, seq: int, expressions: Mapping[str, str]
+) -> dict[str, Text]:
+    """Texts of the row by their names, without those that it does not have."""
+    lengths = ", ".join(f"length({each}), strlen({each})" for each in expressions.values())
+    query = f"SELECT {lengths} FROM previews WHERE seq = ?"
+    (row,) = cursor.execute(query, [seq]).fetchall()
+    pairs = zip(expressions.items(), row[::2], row[1::2], strict=True)
+    return {
+        name: Text(seq, expression, characters, size)
+        for (name, expression), characters, size in pairs
+        if characters is not None
+    }

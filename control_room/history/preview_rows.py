@@ -52,7 +52,7 @@ _BEGINNINGS = {  # by SQL type: the beginning of a value, and its whole length
     "DOUBLE[]": ("list_slice({0}, 1, {1})", "len({0})"),
     "MAP(VARCHAR, BOOLEAN)": (
         "map_from_entries(list_transform(list_slice(map_entries({0}), 1, {1} // 100), "
-        "each -> {{'k': left(each.key, 100), 'v': each.value}}))",
+        "lambda each: {{'k': left(each.key, 100), 'v': each.value}}))",
         "100 * cardinality({0})",
     ),
 }
@@ -96,8 +96,9 @@ def rows_at(
         newer = rows_at(cursor, ordered[:middle], most=most, lists=lists)
         return newer + rows_at(cursor, ordered[middle:], most=most, lists=lists)
     # A narrow range lets the database pass over everything outside.
-    condition, values = "seq BETWEEN ? AND ?", [min(seqs), max(seqs)]
-    if len(wanted) <= values[1] - values[0]:
+    first, last = min(seqs), max(seqs)
+    condition, values = "seq BETWEEN ? AND ?", list[Any]((first, last))
+    if len(wanted) <= last - first:
         condition, values = f"{condition} AND seq IN (SELECT unnest(?))", [*values, seqs]
     cut_at = most if most is not None and max(p.size_bytes for p in wanted) > most else None
     names = PREVIEW_COLUMNS if lists else _SHORT_COLUMNS

@@ -178,9 +178,7 @@ def place_of(cursor: Cursor, preview_id: str) -> Place | None:
     return next(iter(places(cursor, "file IN (?, ?) AND line = ?", values)), None)
 
 
-def preview_by_id(
-    cursor: Cursor, preview_id: str, *, most: int | None = None
-) -> PreviewRow | None:
+def preview_by_id(cursor: Cursor, preview_id: str, *, most: int | None = None) -> PreviewRow | None:
     """One preview by its :attr:`~PreviewRow.id`, whole unless ``most`` says how long texts are."""
     found = place_of(cursor, preview_id)
     rows = () if found is None else rows_at(cursor, [found], most=most, lists=True)

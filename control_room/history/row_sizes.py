@@ -39,8 +39,6 @@ def _map_sizes(arrow: Any, compute: Any, flags: Any) -> Any:
     """Of names that are true or false."""
     # A slice shares its names with the whole: the offsets tell which are its own.
     lengths = compute.add(compute.binary_length(flags.keys).cast(arrow.int64()), NUMBER_BYTES)
-    before = arrow.concat_arrays(
-        [arrow.array([0], arrow.int64()), compute.cumulative_sum(lengths)]
-    )
+    before = arrow.concat_arrays([arrow.array([0], arrow.int64()), compute.cumulative_sum(lengths)])
     ends = before.take(flags.offsets)
     return compute.subtract(ends.slice(1), ends.slice(0, len(ends) - 1))
