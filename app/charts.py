@@ -23,6 +23,7 @@ from control_room.history.aggregates import (
     ThroughputPoints,
     ThroughputSetting,
 )
+from control_room.spreadsheets import guarded_rows
 
 Figure = dict[str, Any]
 
@@ -49,11 +50,11 @@ class Chart:
     left_out: str = ""
 
     def csv(self) -> str:
-        """The rows as CSV with a header."""
+        """The rows as CSV with a header; no text in it is run by a spreadsheet."""
         out = io.StringIO()
-        writer = csv.DictWriter(out, list(self.rows[0]) if self.rows else [])
-        writer.writeheader()
-        writer.writerows(self.rows)
+        names = list(self.rows[0]) if self.rows else []
+        lines: list[list[Any]] = [names, *([row.get(name) for name in names] for row in self.rows)]
+        csv.writer(out).writerows(guarded_rows(lines))
         return out.getvalue()
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from html import escape
 
+from app.shown_text import shown
+
 # Matching is quadratic in the worst case: beyond this many words, texts are shown unmarked.
 MAX_WORDS = 1_500
 
@@ -24,10 +26,12 @@ class WordDiff:
 
 
 def word_diff(golden: str, answer: str) -> WordDiff:
-    """Mark what the answer leaves out and what it adds."""
+    """Mark what the answer leaves out and what it adds, of both as they are shown."""
+    same = golden == answer
+    golden, answer = shown(golden), shown(answer)
     golden_words, answer_words = _TOKEN.findall(golden), _TOKEN.findall(answer)
     if max(len(golden_words), len(answer_words)) > MAX_WORDS:
-        return WordDiff(escape(golden), escape(answer), compared=golden == answer)
+        return WordDiff(escape(golden), escape(answer), compared=same)
     left: list[str] = []
     right: list[str] = []
     matcher = SequenceMatcher(None, golden_words, answer_words, autojunk=False)

@@ -311,6 +311,8 @@ class LoggedPreview(TypedDict):
     error: str | None
     example_loss: float | None
     id: str
+    cut: dict[str, int]
+    whole: str | None
 
 
 class MachineHistoryView(TypedDict):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
-from typing import Any
-
 import streamlit as st
 
 from app import charts_compare
@@ -14,6 +11,7 @@ from app.current import monitor, runs
 from app.diff import word_diff
 from app.filter_bar import write_address
 from app.history import HistoryNotReady
+from app.shown_text import cell
 from app.sides import KINDS, SideKind, asked_of, filter_of, options
 from app.waiting import history_or_wait, wait_for_history
 from control_room.history.comparison import Comparison, Flip, PairOfSides, Side
@@ -175,8 +173,8 @@ def flips(pair: PairOfSides, found: Comparison) -> None:
     draw_flip(turned[places[0]])
 
 
-def _row(flip: Flip) -> dict[str, Any]:
-    return {
+def _row(flip: Flip) -> dict[str, str]:
+    row = {
         "Example": flip.after.example_id or "",
         "Pattern": flip.after.pattern or "",
         "Prompt": flip.after.prompt,
@@ -186,14 +184,15 @@ def _row(flip: Flip) -> dict[str, Any]:
         "A failed by": (flip.before.failure_mode or "").replace("_", " "),
         "B failed by": (flip.after.failure_mode or "").replace("_", " "),
     }
+    return {name: cell(text) for name, text in row.items()}
 
 
 def draw_flip(flip: Flip) -> None:
     """Prompt, golden answer and both answers, what differs from the golden one marked."""
     after = flip.after
     st.html(
-        f'<div class="cr">{kit.heading("Prompt")}{kit.text_box(escape(after.prompt))}'
-        f"{kit.heading('Golden')}{kit.text_box(escape(after.golden))}</div>"
+        f'<div class="cr">{kit.heading("Prompt")}{kit.text_box(kit.text(after.prompt))}'
+        f"{kit.heading('Golden')}{kit.text_box(kit.text(after.golden))}</div>"
     )
     left, right = st.columns(2, gap="small")
     for place, name, answer in ((left, "A", flip.before), (right, "B", after)):

@@ -12,6 +12,7 @@ from app.current import monitor
 from app.filter_bar import filter_bar, write_address
 from app.plain_text import plain
 from app.preview_filter import describe, to_query
+from app.shown_text import cell
 from app.waiting import history_errors_told, history_or_wait
 from control_room.history import queries
 from control_room.history.filters import PreviewFilter
@@ -96,14 +97,14 @@ def table(rows: tuple[PreviewRow, ...], wanted: PreviewFilter, page_number: int)
         {
             "Time": row.ts,
             "Step": row.step,
-            "Dataset": row.dataset_id,
-            "Pattern": row.pattern,
-            "Regime": row.regime,
-            "Source": row.source_pool,
+            "Dataset": _cell(row.dataset_id),
+            "Pattern": _cell(row.pattern),
+            "Regime": _cell(row.regime),
+            "Source": _cell(row.source_pool),
             "EM": _match(row.exact_match),
             "CE": row.ce,
-            "Failure mode": preview.failure(row),
-            "Prompt": row.prompt,
+            "Failure mode": cell(preview.failure(row)),
+            "Prompt": cell(row.prompt),
         }
         for row in rows
     ]
@@ -176,6 +177,10 @@ def same_example(row: PreviewRow, cursor: queries.Cursor) -> None:
     if len(others) == MOST_ANSWERS:
         parts.append(kit.note(f"The newest {MOST_ANSWERS} answers; the turns are over all."))
     st.html(f'<div class="cr">{"".join(parts)}</div>')
+
+
+def _cell(text: str | None) -> str | None:
+    return None if text is None else cell(text)
 
 
 def _match(exact_match: bool | None) -> str:

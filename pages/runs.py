@@ -14,6 +14,7 @@ from app.current import runs
 from app.filter_bar import write_address
 from app.history import HistoryNotReady
 from app.run_table import RunSummary, differing, run_summary, setting_text
+from app.shown_text import cell
 from app.waiting import wait_for_history
 from control_room.history.evaluations import evaluations
 from control_room.history.notes import Note, notes
@@ -92,8 +93,8 @@ def _said(count: int, differ: list[str]) -> str:
 def _row(run: RunSummary, settings: list[str], now: float) -> dict[str, Any]:
     values = run.values
     return {
-        "Run": run.name,
-        "Status": run.status or "",
+        "Run": cell(run.name),
+        "Status": cell(run.status or ""),
         "Step": values.get("current_step"),
         "Steps in all": values.get("total_steps"),
         "EM": None if run.em is None else run.em.em,
@@ -101,8 +102,8 @@ def _row(run: RunSummary, settings: list[str], now: float) -> dict[str, Any]:
         "Loss": values.get("loss"),
         "Validation loss": values.get("val_loss"),
         "Last written": "" if run.written_at is None else kit.ago(now - run.written_at),
-        "Model": values.get("model_name") or "",
-        **{name: setting_text(run.config.get(name)) for name in settings},
+        "Model": cell(str(values.get("model_name") or "")),
+        **{cell(name): cell(setting_text(run.config.get(name))) for name in settings},
     }
 
 

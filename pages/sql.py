@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from html import escape
 from typing import Any
 
 import streamlit as st
@@ -13,9 +12,11 @@ from app.cards import kit
 from app.current import monitor
 from app.history import HistoryNotReady
 from app.plain_text import plain
+from app.short_cells import short_cells
 from app.waiting import history_or_wait, wait_for_history
 from control_room.history.queries import Cursor
 from control_room.history.sql import SqlAnswer, SqlRefused, schema_of
+from control_room.spreadsheets import guarded_rows
 
 settings = monitor().settings.history
 EXAMPLES = {
@@ -101,7 +102,7 @@ def schema(cursor: Cursor) -> None:
     """The tables and what is in them."""
     parts = []
     for table, columns in schema_of(cursor).items():
-        rows = kit.rows((name, escape(kind.lower())) for name, kind in columns.items())
+        rows = kit.rows((name, kit.text(kind.lower())) for name, kind in columns.items())
         parts.append(f"<details><summary>{table}</summary>{rows}</details>")
     times = kit.note("ts is in UTC. seq numbers the rows by time, from 1.")
     st.html(kit.card("Tables", *parts, times))
@@ -138,7 +139,7 @@ def answer(text: str) -> None:
         )
     table_tab, chart_tab = st.tabs(["Table", "Chart"])
     with table_tab:
-        st.dataframe(found.table, hide_index=True, alt="The answer")
+        st.dataframe(short_cells(found.table), hide_index=True, alt="The answer")
     with chart_tab:
         chart(found.table)
 
@@ -168,9 +169,8 @@ def _is_number(kind: Any) -> bool:
 
 def _csv(found: SqlAnswer) -> str:
     out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(found.table.column_names)
-    writer.writerows(zip(*(column.to_pylist() for column in found.table.columns), strict=True))
+    rows = zip(*(column.to_pylist() for column in found.table.columns), strict=True)
+    csv.writer(out).writerows(guarded_rows([found.table.column_names, *rows]))
     return out.getvalue()
 
 

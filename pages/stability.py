@@ -12,6 +12,7 @@ from app.cards import kit
 from app.chart_box import chart_box
 from app.current import monitor
 from app.filter_bar import filter_bar
+from app.shown_text import cell
 from app.waiting import history_or_wait
 from control_room.history import learning
 from control_room.history.data_files import file_effects
@@ -159,8 +160,8 @@ def summary(found: LearningSummary) -> str:
 
 def _row(life: ExampleLife) -> dict[str, Any]:
     return {
-        "Example": life.example_id or life.prompt[:40],
-        "Pattern": life.pattern or "",
+        "Example": cell(life.example_id or life.prompt[:40]),
+        "Pattern": cell(life.pattern or ""),
         "Now": "✓ right" if life.right_now else "✕ wrong",
         "Turns": life.flips,
         "Forgotten": life.forgotten,
@@ -170,7 +171,7 @@ def _row(life: ExampleLife) -> dict[str, Any]:
         "Last asked": life.last_step,
         "Answers": life.answers,
         "Confidence": life.confidence,
-        "Prompt": life.prompt,
+        "Prompt": cell(life.prompt),
     }
 
 
@@ -200,8 +201,8 @@ def agreement(cursor: Cursor, wanted: PreviewFilter) -> None:
     st.dataframe(
         [
             {
-                "Example": each.example_id,
-                "Dataset": each.dataset_id,
+                "Example": cell(each.example_id),
+                "Dataset": None if each.dataset_id is None else cell(each.dataset_id),
                 "Step": each.step,
                 "Agreement": each.agreement,
                 "Entropy, nats": each.entropy_nats,

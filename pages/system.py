@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from html import escape
 
 import streamlit as st
 
@@ -60,8 +59,8 @@ def _now(index: int) -> None:
 def _about(machine: MachineStatus) -> str:
     """What only this page has room for."""
     told = [
-        ("Reached", escape(" and ".join(_WAYS[way] for way in machine.reached_by))),
-        ("Up for", escape(kit.duration(machine.uptime_s)) if machine.uptime_s else None),
+        ("Reached", kit.text(" and ".join(_WAYS[way] for way in machine.reached_by))),
+        ("Up for", kit.text(kit.duration(machine.uptime_s)) if machine.uptime_s else None),
         ("Load, 1 min", kit.number(machine.load_1m, 2) if machine.load_1m is not None else None),
         ("CPUs", kit.number(machine.cpu_count) if machine.cpu_count else None),
     ]
@@ -76,7 +75,7 @@ def _processes(machine: MachineStatus) -> str:
     parts = [kit.heading("Processes on the GPUs")]
     lines = [
         (
-            escape(process.name or f"process {process.pid}"),
+            kit.text(process.name or f"process {process.pid}"),
             str(process.pid),
             f"GPU {gpu.index}",
             kit.number(process.vram_used_gb, 1, "GB"),

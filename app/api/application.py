@@ -14,8 +14,10 @@ from fastapi_offline import FastAPIOffline
 
 from app.api.analytics import analytics_routes
 from app.api.docs_page import DOCS_STATIC, docs_page
+from app.api.files import file_routes
 from app.api.history import history_routes
 from app.api.old_status import old_status_routes
+from app.api.one_preview import one_preview_routes
 from app.api.operations import operations_routes
 from app.api.status import status_routes
 from app.api.system import system_routes
@@ -51,6 +53,8 @@ def create_api(monitor: Monitor) -> FastAPI:
     for add_routes in (
         status_routes,
         history_routes,
+        file_routes,
+        one_preview_routes,
         analytics_routes,
         system_routes,
         operations_routes,

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime
-from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, HTTPException, Query, Request, Response
-from fastapi import Path as PathParameter
-from fastapi.responses import StreamingResponse
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -27,11 +24,9 @@ from app.preview_fields import preview_fields
 from app.preview_filter import moment
 from app.views import Preview
 from control_room.history import queries
-from control_room.history.export import csv_chunks, jsonl_chunks, parquet_chunks
 from control_room.history.filters import PreviewFilter
 from control_room.history.queries import Cursor, PreviewRow
 
-_Chunks = Callable[[Cursor, PreviewFilter], Iterator[bytes]]
 _OPENING_S = 5.0  # of a small history; a request had better wait than be told to come again
 _LARGEST = 2**63 - 1  # what a column of the history holds
 
@@ -58,11 +53,6 @@ def _older(name: str, newer: str) -> Any:
 
 
 Moment = Annotated[datetime, BeforeValidator(_moment)]
-FILES: dict[str, tuple[_Chunks, str]] = {
-    "csv": (csv_chunks, "text/csv; charset=utf-8"),
-    "jsonl": (jsonl_chunks, "application/x-ndjson"),
-    "parquet": (parquet_chunks, "application/vnd.apache.parquet"),
-}
 NOT_READY: dict[int | str, dict[str, Any]] = {
     503: {"description": "The history is being read, or nothing has been logged."}
 }
@@ -128,13 +118,21 @@ class LoggedPreview(_Whole):
     """A preview of the history; ``id`` is its day and line in the logs.
 
     `fields` chooses what an answer holds; lists of numbers are left out unless it names them.
+    Where texts are cut, `cut` has their whole lengths by name, and `whole` is the address of the
+    preview in full; both are missing where nothing is cut.
     """
 
     id: str
+    cut: dict[str, int] = Field(
+        default_factory=dict,
+        description="Full lengths, in characters (of lists: numbers), of what is cut here.",
+    )
+    whole: str | None = Field(None, description="The address of this preview with nothing cut.")
 
 
 WITHOUT_ASKING = "*"
-_FIELD = f" *({'|'.join(LoggedPreview.model_fields)}|\\*) *"
+_CHOICES = tuple(name for name in LoggedPreview.model_fields if name not in ("cut", "whole"))
+_FIELD = f" *({'|'.join(_CHOICES)}|\\*) *"
 
 
 def chosen_fields(text: str) -> tuple[str, ...]:
@@ -142,7 +140,7 @@ def chosen_fields(text: str) -> tuple[str, ...]:
 
     Raises ``ValueError`` naming those that are none.
     """
-    known = tuple(LoggedPreview.model_fields)
+    known = _CHOICES
     asked = [name.strip(" ") for name in text.split(",")]
     if unknown := [name for name in asked if name not in (*known, WITHOUT_ASKING)]:
         raise ValueError(
@@ -198,7 +196,7 @@ class PreviewHistory(BaseModel):
 
 
 def history_routes(router: APIRouter, monitor: Monitor) -> None:
-    """Add ``/api/preview/…``."""
+    """Add ``/api/preview/history``."""
 
     @router.get(
         "/api/preview/history",
@@ -207,7 +205,12 @@ def history_routes(router: APIRouter, monitor: Monitor) -> None:
         tags=["history"],
     )
     def preview_history(request: Request, query: Annotated[PageQuery, Query()]) -> Response:
-        """A page of the previews that match, newest first, with full texts."""
+        """A page of the previews that match, newest first.
+
+        No text on it is longer than 20,000 characters, and shorter where all of them would take
+        more than 8 MiB: `cut` then has the full lengths by name, and `whole` the address of the
+        preview in full.
+        """
         chosen = chosen_fields(query.fields)
         page = queries.preview_page(
             ready_cursor(monitor),
@@ -228,45 +231,6 @@ def history_routes(router: APIRouter, monitor: Monitor) -> None:
         )
         return packed_json(request, shown.model_dump_json(exclude_unset=True).encode())
 
-    for kind in FILES:
-        router.add_api_route(
-            f"/api/preview/history.{kind}",
-            _file_endpoint(monitor, kind),
-            methods=["GET"],
-            name=f"preview history as {kind}",
-            description="All previews that match, oldest first, streamed.",
-            response_class=StreamingResponse,
-            responses={200: {"content": {FILES[kind][1].partition(";")[0]: {}}}, **NOT_READY},
-            tags=["history"],
-        )
-
-    @router.get(
-        "/api/preview/{id}",
-        response_class=Response,
-        responses={
-            200: {"model": LoggedPreview},
-            404: {"description": "There is no such preview."},
-            **NOT_READY,
-        },
-        tags=["history"],
-    )
-    def one_preview(
-        request: Request,
-        id: Annotated[str, PathParameter(pattern=queries.PREVIEW_ID, examples=["2026-01-31.12"])],
-        fields: Fields = WITHOUT_ASKING,
-    ) -> Response:
-        """One preview by its id.
-
-        That is its day and line in the logs (`2026-01-31.12`), with the part of a day that was
-        packed and then written to again (`2026-01-31.part2.12`), or the name of an inference log
-        and the line (`inference_20261124.12`).
-        """
-        row = queries.preview_by_id(ready_cursor(monitor), id)
-        if row is None:
-            raise HTTPException(404, f"There is no preview {id} in the logs.")
-        shown = logged(row, chosen_fields(fields))
-        return packed_json(request, shown.model_dump_json(exclude_unset=True).encode())
-
 
 def ready_cursor(monitor: Monitor) -> Cursor:
     """A cursor of the request's own; why there is none yet becomes a 503."""
@@ -275,7 +239,10 @@ def ready_cursor(monitor: Monitor) -> Cursor:
 
 def logged(row: PreviewRow, chosen: Iterable[str]) -> LoggedPreview:
     """These fields of a row of the history. The types are the database's: nothing to check."""
-    return LoggedPreview.model_construct(**{name: getattr(row, name) for name in chosen})
+    values = {name: getattr(row, name) for name in chosen}
+    if cut := {name: length for name, length in row.cut.items() if name in values}:
+        values |= {"cut": cut, "whole": f"/api/preview/{row.id}"}
+    return LoggedPreview.model_construct(**values)
 
 
 def _link(request: Request, query: PageQuery, offset: int, total: int) -> str | None:
@@ -283,18 +250,3 @@ def _link(request: Request, query: PageQuery, offset: int, total: int) -> str | 
         return None
     given = {**request.query_params, "limit": query.limit, "offset": max(0, offset)}
     return f"{request.url.path}?{urlencode(given)}"
-
-
-def _file_endpoint(monitor: Monitor, kind: str) -> Callable[[FilterQuery], StreamingResponse]:
-    chunks, media_type = FILES[kind]
-
-    def file(query: Annotated[FilterQuery, Query()]) -> StreamingResponse:
-        found = chunks(ready_cursor(monitor), query.filter())
-        first = next(found, b"")  # what goes wrong at once is said by the status
-        return StreamingResponse(
-            chain([first], found),
-            media_type=media_type,
-            headers={"Content-Disposition": f'attachment; filename="previews.{kind}"'},
-        )
-
-    return file

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 import streamlit as st
 
@@ -33,7 +32,7 @@ def html(machines: Sequence[MachineStatus]) -> str:
 def machine_html(machine: MachineStatus) -> str:
     """One machine's part of the card."""
     parts = [
-        f"<h4>{escape(machine.name)} ({machine.role}) {_state(machine)}</h4>",
+        f"<h4>{kit.text(machine.name)} ({machine.role}) {_state(machine)}</h4>",
         *([] if machine.online else [kit.problems([machine.message or "Not read yet."])]),
     ]
     parts += [_gpu(gpu, machine, named=len(machine.gpus) > 1) for gpu in machine.gpus]
@@ -43,7 +42,7 @@ def machine_html(machine: MachineStatus) -> str:
         else:
             parts.append(kit.note(machine.gpu_message))
     if machine.power_profile is not None:
-        parts.append(kit.rows([("Power profile", escape(machine.power_profile.capitalize()))]))
+        parts.append(kit.rows([("Power profile", kit.text(machine.power_profile.capitalize()))]))
     if machine.server is not None and machine.server.online:
         parts.append(_server(machine.server))
     parts += _host(machine)
@@ -87,7 +86,7 @@ def _host(machine: MachineStatus) -> list[str]:
 
 
 def _server(server: ServerStatus) -> str:
-    told = [("Model", escape(server.active_model or "none loaded"))]
+    told = [("Model", kit.text(server.active_model or "none loaded"))]
     if server.requests_running is not None or server.requests_waiting is not None:
         running, waiting = (
             kit.number(value) for value in (server.requests_running, server.requests_waiting)
@@ -112,7 +111,7 @@ def _gpu(gpu: GpuStatus, machine: MachineStatus, *, named: bool) -> str:
         else None
     )
     parts = [
-        f'<p class="cr-note" style="margin-top:0">{escape(name)}</p>',
+        f'<p class="cr-note" style="margin-top:0">{kit.text(name)}</p>',
         _meter("Temp", temp_pct, temp, gpu.level),
         _vram(gpu, machine),
         _meter("Utilisation", gpu.util_pct, _value(gpu, "util_pct", " %")),
@@ -133,14 +132,14 @@ def _meter(name: str, pct: float | None, value: str, level: Level = "ok") -> str
     meter_level: Level = "ok" if level == "unknown" else level
     sign = "" if meter_level == "ok" else f"{kit.SYMBOLS[meter_level]} "
     return (
-        f'<div class="cr-barrow cr-meter"><span>{escape(name)}</span>'
+        f'<div class="cr-barrow cr-meter"><span>{kit.text(name)}</span>'
         f"{kit.bar(pct, name, meter_level)}<span>{sign}{value}</span></div>"
     )
 
 
 def _value(gpu: GpuStatus, field: str, unit: str) -> str:
     value: float | None = getattr(gpu, field)
-    return kit.missing(gpu.notes.get(field)) if value is None else f"{value:.0f}{escape(unit)}"
+    return kit.missing(gpu.notes.get(field)) if value is None else f"{value:.0f}{kit.text(unit)}"
 
 
 def _vram(gpu: GpuStatus, machine: MachineStatus) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 from app.cards import kit
 from app.views import JobQueueStatus
@@ -40,7 +39,7 @@ def table(queues: Sequence[JobQueueStatus]) -> str:
         ("", "Waiting", "Running", "Failed", "Last took", "Waiting, 1 h"),
         [
             (
-                escape(_name(queue, several)),
+                kit.text(_name(queue, several)),
                 kit.number(queue.pending),
                 kit.number(queue.running),
                 _failed(queue.failed),

@@ -13,6 +13,7 @@ from itertools import pairwise
 from urllib.parse import quote
 
 from app.durations import short_duration
+from app.shown_text import cell, needs_isolation, shown
 from app.views import Level
 
 NOT_KNOWN = "n/a"
@@ -21,16 +22,27 @@ NOT_KNOWN = "n/a"
 SYMBOLS: dict[Level, str] = {"ok": "✓", "warning": "▲", "critical": "✕", "unknown": "○"}
 
 
+def text(told: str) -> str:
+    """A text from anywhere as HTML: escaped, bounded, nothing hidden, kept to its own place."""
+    html = escape(shown(told))
+    return f"<bdi>{html}</bdi>" if needs_isolation(told) else html
+
+
+def attribute(told: str) -> str:
+    """The same for the value of an attribute."""
+    return escape(cell(told))
+
+
 def card(title: str, *parts: str, aside: str = "") -> str:
     """A card's whole inside: its heading, a muted remark beside it, then the parts."""
-    small = f"<small>{escape(aside)}</small>" if aside else ""
-    return f'<div class="cr"><h3>{escape(title)}{small}</h3>{"".join(parts)}</div>'
+    small = f"<small>{text(aside)}</small>" if aside else ""
+    return f'<div class="cr"><h3>{text(title)}{small}</h3>{"".join(parts)}</div>'
 
 
 def empty(title: str, what: str, next_step: str) -> str:
     """A card with nothing to show yet: what is missing and what to do (plain text)."""
     return card(
-        title, f'<p class="cr-empty">{escape(what)}</p><p class="cr-note">{escape(next_step)}</p>'
+        title, f'<p class="cr-empty">{text(what)}</p><p class="cr-note">{text(next_step)}</p>'
     )
 
 
@@ -38,7 +50,7 @@ def rows(pairs: Iterable[tuple[str, str]], *, two_columns: bool = False) -> str:
     """Label and value pairs, the values as HTML; in two columns where the card is wide enough."""
     return (
         ('<dl class="two">' if two_columns else "<dl>")
-        + "".join(f"<dt>{escape(label)}</dt><dd>{value}</dd>" for label, value in pairs)
+        + "".join(f"<dt>{text(label)}</dt><dd>{value}</dd>" for label, value in pairs)
         + "</dl>"
     )
 
@@ -46,7 +58,7 @@ def rows(pairs: Iterable[tuple[str, str]], *, two_columns: bool = False) -> str:
 def figures(items: Iterable[tuple[str, str]], *, small: bool = False) -> str:
     """The few large numbers of a card, side by side: (label, value as HTML)."""
     cells = "".join(
-        f'<div class="cr-figure"><span>{escape(label)}</span><b>{value}</b></div>'
+        f'<div class="cr-figure"><span>{text(label)}</span><b>{value}</b></div>'
         for label, value in items
     )
     return f'<div class="cr-figures{" small" if small else ""}">{cells}</div>'
@@ -57,7 +69,7 @@ def bar(pct: float | None, label: str, level: Level = "ok") -> str:
     width = 0.0 if pct is None else min(100.0, max(0.0, pct))
     said = NOT_KNOWN if pct is None else f"{pct:.0f} %"
     return (
-        f'<div class="cr-bar {level}" role="img" aria-label="{escape(label)}: {said}">'
+        f'<div class="cr-bar {level}" role="img" aria-label="{attribute(label)}: {said}">'
         f'<i style="width:{width:.1f}%"></i></div>'
     )
 
@@ -65,16 +77,16 @@ def bar(pct: float | None, label: str, level: Level = "ok") -> str:
 def bar_rows(items: Iterable[tuple[str, float | None, str]]) -> str:
     """Rows of name, meter (0-100 %) and value (HTML)."""
     cells = "".join(
-        f'<span title="{escape(name)}">{escape(name)}</span>{bar(pct, name)}<span>{value}</span>'
+        f'<span title="{attribute(name)}">{text(name)}</span>{bar(pct, name)}<span>{value}</span>'
         for name, pct, value in items
     )
     return f'<div class="cr-barrow">{cells}</div>'
 
 
-def chip(text: str, level: Level = "unknown", *, symbol: bool = True) -> str:
+def chip(told: str, level: Level = "unknown", *, symbol: bool = True) -> str:
     """A small label whose level is told by symbol and colour."""
     sign = f'<span aria-hidden="true">{SYMBOLS[level]}</span>' if symbol else ""
-    return f'<span class="cr-chip {level}" title="{escape(text)}">{sign}{escape(text)}</span>'
+    return f'<span class="cr-chip {level}" title="{attribute(told)}">{sign}{text(told)}</span>'
 
 
 def chips(items: Iterable[str]) -> str:
@@ -83,7 +95,7 @@ def chips(items: Iterable[str]) -> str:
 
 def table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
     """A small table; cells are HTML, the first of a line names it."""
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in header)
+    head = "".join(f'<th scope="col">{text(name)}</th>' for name in header)
     body = "".join(
         "<tr>"
         + f'<th scope="row">{line[0]}</th>'
@@ -101,12 +113,17 @@ def download(label: str, address: str, name: str) -> str:
     """A link, looking like a button, that saves what ``address`` answers as a file."""
     return (
         f'<a class="cr-button" href="{escape(address)}" download="{escape(name)}">'
-        f'<span aria-hidden="true">⤓</span> {escape(label)}</a>'
+        f'<span aria-hidden="true">⤓</span> {text(label)}</a>'
     )
 
 
-def heading(text: str) -> str:
-    return f"<h4>{escape(text)}</h4>"
+def link(label: str, address: str) -> str:
+    """A link of the app's own that opens beside the page."""
+    return f'<a href="{escape(address)}" target="_blank" rel="noopener">{text(label)}</a>'
+
+
+def heading(told: str) -> str:
+    return f"<h4>{text(told)}</h4>"
 
 
 def text_box(text_html: str) -> str:
@@ -114,16 +131,16 @@ def text_box(text_html: str) -> str:
     return f'<div class="cr-text" tabindex="0">{text_html}</div>'
 
 
-def note(text: str) -> str:
-    return f'<p class="cr-note">{escape(text)}</p>'
+def note(told: str) -> str:
+    return f'<p class="cr-note">{text(told)}</p>'
 
 
 def problems(texts: Iterable[str], level: Level = "warning") -> str:
     """What could not be read, under the card it concerns."""
     return "".join(
         f'<div class="cr-problem {level}"><span aria-hidden="true">{SYMBOLS[level]}</span>'
-        f"<span>{escape(text)}</span></div>"
-        for text in texts
+        f"<span>{text(told)}</span></div>"
+        for told in texts
     )
 
 
@@ -147,13 +164,13 @@ def sparkline(values: Sequence[float], label: str, ends: tuple[str, str] | None 
             runs.append([])
     lines = "".join(_LINE.format(" ".join(run)) for run in runs if run)
     said = f"{label}: from {_plain(values[0])} to {_plain(values[-1])}"
-    captions = "".join(f"<span>{escape(end)}</span>" for end in ends or ())
+    captions = "".join(f"<span>{text(end)}</span>" for end in ends or ())
     if captions:
         captions = f'<div class="cr-sparkends">{captions}</div>'
     # Streamlit removes <svg> from a page's HTML; as a mask it is kept and takes the theme's colour.
     mask = f"url(&quot;data:image/svg+xml,{quote(_SVG.format(lines), safe='')}&quot;)"
     return (
-        f'<div class="cr-spark" role="img" aria-label="{escape(said)}" '
+        f'<div class="cr-spark" role="img" aria-label="{attribute(said)}" '
         f'style="--cr-line-mask:{mask}"></div>{captions}'
     )
 
@@ -180,7 +197,7 @@ def _plain(value: float) -> str:
 
 def missing(why: str | None = None) -> str:
     """The "n/a" of a value that is not known, with the reason on hover."""
-    title = f' title="{escape(why)}"' if why else ""
+    title = f' title="{attribute(why)}"' if why else ""
     return f'<span class="cr-na"{title}>{NOT_KNOWN}</span>'
 
 
@@ -189,8 +206,8 @@ def number(value: float | None, digits: int = 0, unit: str = "") -> str:
     if value is None:
         return missing()
     if not math.isfinite(value):
-        return escape(str(value))
-    tail = f'<span class="cr-unit"> {escape(unit)}</span>' if unit else ""
+        return text(str(value))
+    tail = f'<span class="cr-unit"> {text(unit)}</span>' if unit else ""
     return f"{value:,.{digits}f}{tail}"
 
 

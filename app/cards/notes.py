@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from html import escape
 
 import streamlit as st
 
@@ -29,7 +28,7 @@ def html(notes: Sequence[NoteStatus], now: datetime) -> str:
         return kit.empty(
             TITLE, "There are none.", 'recorder.note("lowered lr"), or the line below, adds one.'
         )
-    return kit.card(TITLE, kit.rows((_when(note, now), escape(note.text)) for note in notes))
+    return kit.card(TITLE, kit.rows((_when(note, now), kit.text(note.text)) for note in notes))
 
 
 def _when(note: NoteStatus, now: datetime) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from html import escape
 from typing import TypeAlias
 
 import streamlit as st
@@ -33,7 +32,7 @@ def draw(view: PreviewStatus) -> None:
     shown = _shown(latest)
     st.html(outcome_html(shown, view) + f'<div class="cr">{_cut(shown)}</div>')
     with st.expander("Prompt", key="preview-prompt"):
-        st.html(f'<div class="cr">{kit.text_box(escape(shown.prompt))}</div>')
+        st.html(f'<div class="cr">{kit.text_box(kit.text(shown.prompt))}</div>')
     st.html(answers_html(shown) + _problems(view))
     st.toggle("Hold this preview", key=_HOLD)
 
@@ -62,7 +61,7 @@ def outcome_html(preview: Preview, view: PreviewStatus) -> str:
 
 def detail_html(preview: Shown) -> str:
     """Everything of one preview: example, outcome, prompt, answers, metrics, all its fields."""
-    prompt = _cut(preview) + kit.heading("Prompt") + kit.text_box(escape(preview.prompt))
+    prompt = _cut(preview) + kit.heading("Prompt") + kit.text_box(kit.text(preview.prompt))
     said = f"Logged {preview.ts.astimezone():%Y-%m-%d %H:%M:%S %Z}"
     if is_ahead(preview):
         said += ", which is in the future: the clock of its machine is wrong"
@@ -89,7 +88,7 @@ def _about(preview: Shown) -> tuple[str, str]:
         )
         if part
     )
-    return f"<p>{escape(where)}</p>", kit.chips([_outcome(preview), *_contracts(preview)])
+    return f"<p>{kit.text(where)}</p>", kit.chips([_outcome(preview), *_contracts(preview)])
 
 
 def answers_html(preview: Shown) -> str:
@@ -147,8 +146,8 @@ def _answers(preview: Shown) -> tuple[str, str, str]:
         diff = word_diff(preview.golden, preview.model_answer)
         legend = kit.note(_legend(preview, compared=diff.compared))
         return diff.golden_html or _EMPTY, kit.text_box(diff.answer_html or _EMPTY), legend
-    told = kit.text_box(escape(preview.model_answer)) if preview.model_answer else ""
-    return escape(preview.golden) or _EMPTY, kit.problems([why]) + told, ""
+    told = kit.text_box(kit.text(preview.model_answer)) if preview.model_answer else ""
+    return kit.text(preview.golden) or _EMPTY, kit.problems([why]) + told, ""
 
 
 def _outcome(preview: Shown) -> str:
@@ -173,20 +172,34 @@ def _contracts(preview: Shown) -> list[str]:
 
 def _cut(preview: Shown) -> str:
     """Which texts are not shown whole, and where they are."""
+    if isinstance(preview, PreviewRow):
+        return _cut_of_row(preview)
     if not isinstance(preview, LatestPreview) or not preview.cut:
         return ""
     parts = [f"{name.replace('_', ' ')} ({size:,} in all)" for name, size in preview.cut.items()]
-    where = f'<a href="{escape(preview.whole or "")}" target="_blank">here as JSON</a>'
     return (
-        f'<p class="cr-note">Cut, with their lengths in characters: {escape(", ".join(parts))}. '
-        f"They are whole on the Previews page, and {where}.</p>"
+        f'<p class="cr-note">Cut, with their lengths in characters: {kit.text(", ".join(parts))}. '
+        "Longer beginnings are on the Previews page, and all of it is "
+        f"{kit.link('in this file', preview.whole or '')}.</p>"
     )
+
+
+def _cut_of_row(row: PreviewRow) -> str:
+    """A link to the whole of each text that is cut, in a view that is nothing but text."""
+    links = [
+        f"{kit.text(name.replace('_', ' '))} ({length:,} in all), "
+        + kit.link("show all", f"/api/preview/{row.id}/{name}?visible=1")
+        for name, length in row.cut.items()
+        if isinstance(getattr(row, name), str)
+    ]
+    told = "Cut, with their lengths in characters:"
+    return f'<p class="cr-note">{told} {"; ".join(links)}.</p>' if links else ""
 
 
 def _legend(preview: Shown, *, compared: bool) -> str:
     if not compared:
         return "The answers are too long to mark their difference."
-    cut = preview.cut if isinstance(preview, LatestPreview) else {}
+    cut = preview.cut if isinstance(preview, LatestPreview | PreviewRow) else {}
     if cut.keys() & {"golden", "model_answer"}:
         return (
             "Only the beginnings are compared. Struck through: missing from what is shown of the "

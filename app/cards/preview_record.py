@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
-from html import escape
 
 from app.cards import kit
 from app.views import Preview
@@ -43,12 +42,12 @@ def _said(value: object) -> str:
         case datetime():
             return f"{value.astimezone():%Y-%m-%d %H:%M:%S.%f %Z}"
         case Mapping():
-            return escape(", ".join(f"{k} {'kept' if v else 'broken'}" for k, v in value.items()))
+            return kit.text(", ".join(f"{k} {'kept' if v else 'broken'}" for k, v in value.items()))
         case str() | int():
-            return escape(str(value))
+            return kit.text(str(value))
         case Sequence():
             return _numbers(value)
-    return escape(repr(value))
+    return kit.text(repr(value))
 
 
 def _numbers(values: Sequence[float]) -> str:

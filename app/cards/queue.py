@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
-
 import streamlit as st
 
 from app.cards import jobs, kit
@@ -33,8 +31,8 @@ def html(live: LiveStatus, system: SystemStatus) -> str:
             + kit.problems(system.problems)
             + "</div>"
         )
-    file = kit.missing() if live.current_file is None else escape(live.current_file)
-    dataset = kit.missing() if live.dataset_id is None else escape(live.dataset_id)
+    file = kit.missing() if live.current_file is None else kit.text(live.current_file)
+    dataset = kit.missing() if live.dataset_id is None else kit.text(live.dataset_id)
     high, normal, low = (kit.number(count) for count in counts)
     return kit.card(
         TITLE,
@@ -45,9 +43,9 @@ def html(live: LiveStatus, system: SystemStatus) -> str:
                 ("High", high),
                 ("Normal", normal),
                 ("Low", low),
-                ("This file", escape(kit.duration(live.eta_current_file_s))),
-                ("All queued", escape(kit.duration(live.eta_queued_s))),
-                ("All steps", escape(kit.duration(live.eta_overall_s))),
+                ("This file", kit.text(kit.duration(live.eta_current_file_s))),
+                ("All queued", kit.text(kit.duration(live.eta_queued_s))),
+                ("All steps", kit.text(kit.duration(live.eta_overall_s))),
             ],
             small=True,
         ),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
-
 import streamlit as st
 
 from app.cards import kit
@@ -40,7 +38,7 @@ def html(runner: RunnerStatus) -> str:
             kit.bar(pct, "Round"),
         ]
     if last is not None:
-        parts.append(kit.rows([(f"Last: {_name(last)}", escape(_ended(last)))]))
+        parts.append(kit.rows([(f"Last: {_name(last)}", kit.text(_ended(last)))]))
     waiting = sum(runner.pending.values())
     parts.append(
         kit.figures(

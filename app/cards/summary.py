@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from html import escape
 
 import streamlit as st
 
@@ -40,8 +39,8 @@ def html(view: LiveStatus) -> str:
     parts = [
         '<div class="cr"><div class="cr-summary">',
         _badge(view),
-        f'<span class="cr-model">{escape(_model(view))}</span>',
-        f'<span class="cr-muted">{escape(view.run_id)}</span>',
+        f'<span class="cr-model">{kit.text(_model(view))}</span>',
+        f'<span class="cr-muted">{kit.text(view.run_id)}</span>',
         kit.chips(kit.chip(light.text, light.level) for light in view.health_lights),
         "</div>",
         _progress(view),
@@ -62,7 +61,7 @@ def _badge(view: LiveStatus) -> str:
         text = f"{text} · {view.phase}"
     return (
         f'<span class="cr-chip cr-status {level}" role="status">'
-        f'<span aria-hidden="true">{kit.SYMBOLS[level]}</span>{escape(text)}</span>'
+        f'<span aria-hidden="true">{kit.SYMBOLS[level]}</span>{kit.text(text)}</span>'
     )
 
 
@@ -104,8 +103,8 @@ def _waiting(view: LiveStatus) -> str:
     return (
         '<div class="cr"><div class="cr-summary">'
         f"{kit.chip('Waiting for a trainer', 'unknown')}"
-        f'<span class="cr-model">{escape(view.run_id)}</span></div>'
-        f'<p class="cr-note">No trainer has told its state in {escape(view.run_dir)} yet; what '
+        f'<span class="cr-model">{kit.text(view.run_id)}</span></div>'
+        f'<p class="cr-note">No trainer has told its state in {kit.text(view.run_dir)} yet; what '
         "else is there is shown below. Add a Recorder to your training script, or point the app at "
         "another run with make run RUN_DIR=…</p>"
         f"{kit.problems(view.problems, 'unknown')}</div>"

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from control_room.history.filters import CHOICES, PreviewFilter
 from control_room.history.greedy import CHECKPOINT_STEP, COUNTED, GREEDY
-from control_room.history.schema import TABLES
-from control_room.records import PreviewRecord
+from control_room.history.preview_rows import LIST_COLUMNS as LIST_COLUMNS
+from control_room.history.preview_rows import OWN_LOGS, Place, page_limit, places, rows_at
+from control_room.history.preview_rows import PreviewRow as PreviewRow
+from control_room.history.schema import SIZE, TABLES
+from control_room.history.windows import condition_in, windows
 
 if TYPE_CHECKING:
     import duckdb
@@ -21,41 +24,17 @@ Cursor: TypeAlias = "duckdb.DuckDBPyConnection"
 # Of another system's log: the name of its file, and the line.
 PREVIEW_ID = r"^(\d{4}-\d{2}-\d{2}(\.part\d{1,6})?|inference_[\w.-]{1,60})\.\d{1,15}$"
 
-_OWN_LOGS = "preview_history_"  # how the names of their files begin
+# Of a text that is shown or stands on a page of JSON: longer ones are cut, and told to be.
+TEXT_CHARS = 20_000
+PAGE_BYTES = 8 * 2**20  # of the texts of a page, where they are cut shorter for it
+
 _SAME_EXAMPLE = "example_id = ? AND dataset_id IS NOT DISTINCT FROM ?"
 
 # Rows of previews are counted in buckets of this many places in time (as a power of two), so that
 # the page at any offset is looked for in few of them.
 _BUCKET_BITS = 13
-_FEW_BUCKETS = 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreviewRow(PreviewRecord):
-    """One preview of the history: the record and where it stands. ``seq``: place in time, from 1.
-
-    The lists (:data:`LIST_COLUMNS`) are None where they were not asked for.
-    """
-
-    ts: datetime
-    seq: int
-    file: str
-    line: int
-
-    def __post_init__(self) -> None:
-        """Nothing to check: it was, when it was read from its log."""
-
-    @property
-    def id(self) -> str:
-        """Its day and line in the logs, which stay what they are."""
-        name = self.file.removeprefix(_OWN_LOGS).removesuffix(".jsonl").removesuffix(".log")
-        return f"{name}.{self.line}"
-
-
-PREVIEW_COLUMNS = tuple(each.name for each in fields(PreviewRow))
-# Hundreds of numbers each: they are read where somebody wants them.
-LIST_COLUMNS = tuple(n for n, sql in TABLES["preview"].columns.items() if sql.endswith("[]"))
-_SHORT_COLUMNS = tuple(name for name in PREVIEW_COLUMNS if name not in LIST_COLUMNS)
+# What the database looks at together, and how much of that may be searched for a text at once.
+_ROWS_AT_ONCE, _SEARCHED_BYTES = 2_048, 32 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,13 +71,29 @@ class PreviewPage:
 def preview_page(
     cursor: Cursor, wanted: PreviewFilter, *, limit: int, offset: int, lists: bool = False
 ) -> PreviewPage:
-    """The newest previews that match, ``offset`` of them skipped; with their lists on request."""
+    """The newest previews that match, ``offset`` of them skipped; with their lists on request.
+
+    No text is longer than :data:`TEXT_CHARS`, and shorter where all of them would take more than
+    :data:`PAGE_BYTES`; see :attr:`PreviewRow.cut`.
+    """
     total_all = _one(cursor, "SELECT count(*) FROM previews", [])
+    found, total = _page_places(cursor, wanted, limit, offset, total_all)
+    most = page_limit([place.size_bytes for place in found], TEXT_CHARS, PAGE_BYTES)
+    return PreviewPage(rows_at(cursor, found, most=most, lists=lists), total, total_all)
+
+
+def _page_places(
+    cursor: Cursor, wanted: PreviewFilter, limit: int, offset: int, total_all: int
+) -> tuple[list[Place], int]:
+    """Where the previews of a page are, and how many match in all."""
     if not wanted:
         # seq has no gaps, so a range of it is the page, however far back.
         newest = total_all - offset
-        found = _rows(cursor, "seq > ? AND seq <= ?", [newest - limit, newest], lists=lists)
-        return PreviewPage(found, total_all, total_all)
+        return places(cursor, "seq > ? AND seq <= ?", [newest - limit, newest]), total_all
+    if wanted.text is not None and _holds_long_texts(cursor):
+        matching = _seqs_with_text(cursor, wanted)[::-1]
+        seqs = matching[offset : offset + limit]
+        return places(cursor, "seq IN (SELECT unnest(?))", [seqs]), len(matching)
     where, values = wanted.where()
     query = (
         f"SELECT seq >> {_BUCKET_BITS} AS bucket, count(*) FROM previews WHERE {where} "
@@ -108,12 +103,27 @@ def preview_page(
     total = sum(count for _, count in buckets)
     lowest, highest, skipped = _buckets_of_page(buckets, limit, offset)
     condition = f"seq >= ? AND seq < ? AND {where}"
-    places = [lowest << _BUCKET_BITS, (highest + 1) << _BUCKET_BITS, *values]
-    # Long texts are best read once it is known of which rows, unless there are few to look at.
-    narrow = highest - lowest < _FEW_BUCKETS
-    page = (limit, offset - skipped)
-    find = _rows if narrow else _rows_by_place
-    return PreviewPage(find(cursor, condition, places, page, lists=lists), total, total_all)
+    bounds = [lowest << _BUCKET_BITS, (highest + 1) << _BUCKET_BITS, *values]
+    return places(cursor, condition, bounds, (limit, offset - skipped)), total
+
+
+def _holds_long_texts(cursor: Cursor) -> bool:
+    """Whether rows that the database looks at together may be too much for it."""
+    query = (
+        "SELECT coalesce(max(total), 0) FROM "
+        f"(SELECT sum({SIZE}) AS total FROM previews GROUP BY seq // {_ROWS_AT_ONCE})"
+    )
+    return bool(_one(cursor, query, []) > _SEARCHED_BYTES)
+
+
+def _seqs_with_text(cursor: Cursor, wanted: PreviewFilter) -> list[int]:
+    """Of all that match, oldest first: looked for in a few megabytes at a time."""
+    found: list[int] = []
+    for window in windows(cursor, wanted, most_bytes=_SEARCHED_BYTES):
+        condition, values = condition_in(window, wanted)
+        query = f"SELECT seq FROM previews WHERE {condition} ORDER BY seq"
+        found += [seq for (seq,) in cursor.execute(query, values).fetchall()]
+    return found
 
 
 def _buckets_of_page(
@@ -146,39 +156,46 @@ def preview_neighbours(
 
 
 def preview(cursor: Cursor, seq: int) -> PreviewRow | None:
-    """One preview whole by its place in time."""
-    return next(iter(_rows(cursor, "seq = ?", [seq], lists=True)), None)
+    """One preview by its place in time, with its lists; long texts are cut as on a page."""
+    found = places(cursor, "seq = ?", [seq])
+    return next(iter(rows_at(cursor, found, most=TEXT_CHARS, lists=True)), None)
 
 
-def previews_at(
-    cursor: Cursor, seqs: Sequence[int], *, lists: bool = False
-) -> dict[int, PreviewRow]:
-    """Previews by their places in time."""
+def previews_at(cursor: Cursor, seqs: Sequence[int]) -> dict[int, PreviewRow]:
+    """Previews by their places in time; long texts are cut as on a page."""
     if not seqs:
         return {}
-    bounds = [min(seqs), max(seqs)]  # lets the database pass over everything outside
     condition = "seq BETWEEN ? AND ? AND seq IN (SELECT unnest(?))"
-    rows = _rows(cursor, condition, [*bounds, list(seqs)], lists=lists)
-    return {row.seq: row for row in rows}
+    found = places(cursor, condition, [min(seqs), max(seqs), list(seqs)])
+    most = page_limit([place.size_bytes for place in found], TEXT_CHARS, PAGE_BYTES)
+    return {row.seq: row for row in rows_at(cursor, found, most=most)}
 
 
-def preview_by_id(cursor: Cursor, preview_id: str) -> PreviewRow | None:
-    """One preview whole by its :attr:`~PreviewRow.id`."""
+def place_of(cursor: Cursor, preview_id: str) -> Place | None:
+    """Where the preview with this :attr:`~PreviewRow.id` is."""
     name, _, line = preview_id.rpartition(".")
-    values = [f"{_OWN_LOGS}{name}.jsonl", f"{name}.log", int(line)]
-    condition = "file IN (?, ?) AND line = ?"
-    return next(iter(_rows(cursor, condition, values, lists=True)), None)
+    values = [f"{OWN_LOGS}{name}.jsonl", f"{name}.log", int(line)]
+    return next(iter(places(cursor, "file IN (?, ?) AND line = ?", values)), None)
+
+
+def preview_by_id(cursor: Cursor, preview_id: str, *, most: int | None = None) -> PreviewRow | None:
+    """One preview by its :attr:`~PreviewRow.id`, whole unless ``most`` says how long texts are."""
+    found = place_of(cursor, preview_id)
+    rows = () if found is None else rows_at(cursor, [found], most=most, lists=True)
+    return next(iter(rows), None)
 
 
 def same_example(cursor: Cursor, row: PreviewRow, *, limit: int) -> tuple[PreviewRow, ...]:
     """The newest answers to the same example, newest first; none when it has no id.
 
-    Of several samples of a round only the first is among them.
+    Of several samples of a round only the first is among them. Long texts are cut as on a page.
     """
     if row.example_id is None:
         return ()
     values = [row.example_id, row.dataset_id]
-    return _rows(cursor, f"{_SAME_EXAMPLE} AND {GREEDY}", values, (limit, 0))
+    found = places(cursor, f"{_SAME_EXAMPLE} AND {GREEDY}", values, (limit, 0))
+    most = page_limit([place.size_bytes for place in found], TEXT_CHARS, PAGE_BYTES)
+    return rows_at(cursor, found, most=most)
 
 
 def turning_points(cursor: Cursor, row: PreviewRow) -> list[tuple[int, bool]]:
@@ -271,36 +288,6 @@ def reject_counts(cursor: Cursor) -> list[tuple[str, int, int, str]]:
         "FROM rejects GROUP BY file ORDER BY file DESC"
     )
     return cursor.execute(query).fetchall()
-
-
-def _rows(
-    cursor: Cursor,
-    condition: str,
-    values: Sequence[Any],
-    page: tuple[int, int] | None = None,
-    *,
-    lists: bool = False,
-) -> tuple[PreviewRow, ...]:
-    """The rows, newest first; of ``page``, a limit and an offset."""
-    columns = PREVIEW_COLUMNS if lists else _SHORT_COLUMNS
-    query = f"SELECT {', '.join(columns)} FROM previews WHERE {condition} ORDER BY seq DESC"
-    if page is not None:
-        query, values = f"{query} LIMIT ? OFFSET ?", [*values, *page]
-    found = []
-    for values_of_row in cursor.execute(query, list(values)).fetchall():
-        named = dict(zip(columns, values_of_row, strict=True))
-        named["ts"] = named["ts"].replace(tzinfo=UTC)
-        found.append(PreviewRow(**named))
-    return tuple(found)
-
-
-def _rows_by_place(
-    cursor: Cursor, condition: str, values: Sequence[Any], page: tuple[int, int], *, lists: bool
-) -> tuple[PreviewRow, ...]:
-    """:func:`_rows`, found by their ``seq`` alone at first."""
-    query = f"SELECT seq FROM previews WHERE {condition} ORDER BY seq DESC LIMIT ? OFFSET ?"
-    seqs = [seq for (seq,) in cursor.execute(query, [*values, *page]).fetchall()]
-    return tuple(previews_at(cursor, seqs, lists=lists).values())
 
 
 def _one(cursor: Cursor, query: str, values: Sequence[Any]) -> Any:

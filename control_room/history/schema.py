@@ -21,6 +21,8 @@ from control_room.rundir import LogKind
 # An index with another version is rebuilt from the logs.
 VERSION = 8
 
+# Of a preview: what its texts and lists take, so that nobody has to read them to know.
+SIZE = "size_bytes"
 SEARCH_SEPARATOR = "\x1f"  # between the texts
 # Compressing long texts takes more time than everything else together, and searching them too.
 LONG_TEXTS = ("prompt", "golden", "model_answer")
@@ -39,8 +41,8 @@ class Table:
     @property
     def all_columns(self) -> dict[str, str]:
         """Every column's SQL type in the table's order; ``ts`` is UTC without a zone."""
-        search = {"search": "VARCHAR"} if self.kind == "preview" else {}
-        return {"seq": "BIGINT", **self.columns, **search, "file": "VARCHAR", "line": "BIGINT"}
+        added = {SIZE: "BIGINT", "search": "VARCHAR"} if self.kind == "preview" else {}
+        return {"seq": "BIGINT", **self.columns, **added, "file": "VARCHAR", "line": "BIGINT"}
 
     @property
     def create(self) -> str:

@@ -17,7 +17,8 @@ from control_room.history.extra import extra
 from control_room.history.folding import fold_column
 from control_room.history.patterns import OTHER, PatternRules
 from control_room.history.repeats import FIND_REPEATS
-from control_room.history.schema import LONG_TEXTS, SEARCH_SEPARATOR, Table
+from control_room.history.row_sizes import row_sizes
+from control_room.history.schema import LONG_TEXTS, SEARCH_SEPARATOR, SIZE, Table
 from control_room.history.tail import Block, Reject
 from control_room.inference_log import parse_inference_line
 from control_room.step_limit import BEYOND, FEW, check_step
@@ -100,6 +101,7 @@ class TableWriter:
             rows = self._filled(rows, "run_id", self._run_id)
             if self._table.kind == "preview":
                 rows = self._filled(rows, "pattern", self._patterns(rows))
+                rows = rows.append_column(SIZE, row_sizes(rows))
                 rows = rows.append_column("search", self._searched(rows))
         return Part(rows, tuple(rejects))
 

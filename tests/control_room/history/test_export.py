@@ -13,7 +13,7 @@ import pyarrow.parquet
 import pytest
 
 from control_room import PreviewRecord, Recorder, RunDir
-from control_room.history import export
+from control_room.history import windows
 from control_room.history.export import csv_chunks, parquet_chunks
 from control_room.history.filters import PreviewFilter
 from control_room.history.index import HistoryIndex
@@ -71,7 +71,7 @@ def test_parquet_keeps_the_types(index: HistoryIndex) -> None:
 def test_rows_come_whole_however_they_are_cut(
     index: HistoryIndex, monkeypatch: pytest.MonkeyPatch, window: int
 ) -> None:
-    monkeypatch.setattr(export, "_WINDOW_ROWS", window)
+    monkeypatch.setattr(windows, "BLOCK_ROWS", window)
     assert len(rows_of(csv_chunks(index.cursor(), PreviewFilter()))) == COUNT
     data = b"".join(parquet_chunks(index.cursor(), PreviewFilter(regime="regime3")))
     assert pyarrow.parquet.read_table(io.BytesIO(data)).num_rows == COUNT // 2
