@@ -89,7 +89,7 @@ def _failing(arguments: Sequence[str]) -> int:
             raise RuntimeError("the disk went away")
         return whole(*given)
 
-    export._rows = rows
+    vars(export)["_rows"] = rows
     return main(arguments)
 
 
