@@ -145,7 +145,7 @@ class _Way:
 
     def __init__(self, inside: Inside, path: Path) -> None:
         self._inside, self._path, self._links = inside, path, 0
-        self._ahead = deque(path.relative_to(inside.root).parts)
+        self._ahead = deque(_way_from(inside.root, path))
         self._base = str(inside.root)  # where the first of the open directories is
         self._open = [os.open(inside.root, _PASS)]  # each within the one before
 
@@ -204,6 +204,13 @@ class _Way:
         self._open = []
         self._open = [os.open(self._base, _PASS)]
         self._ahead = deque(rest.split("/") if rest else ())
+
+
+def _way_from(root: Path, path: Path) -> tuple[str, ...]:
+    try:
+        return path.relative_to(root).parts
+    except ValueError:
+        raise OSError(errno.EXDEV, f"it lies outside of {root}", str(path)) from None
 
 
 def open_regular(path: Path) -> BinaryIO:

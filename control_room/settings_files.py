@@ -12,10 +12,10 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from stat import S_ISREG
-from typing import Any, BinaryIO
+from typing import Any
 
 from control_room.error_words import words_for
+from control_room.inside import Inside
 from control_room.rundir import LOG_KINDS, RunDir
 
 # Of a run's file: where its parser's time and depth stay bounded whatever stands there.
@@ -107,7 +107,7 @@ def read_of_run(path: Path) -> SettingsFile:
     reached through a link that leaves its directory, or is larger than settings are.
     """
     try:
-        with open_in_run(path, path.parent) as file:
+        with Inside(path.parent).open(path) as file:
             content = file.read(_MOST_BYTES + 1)
         if len(content) > _MOST_BYTES:
             raise ValueError(f"it has more than {_MOST_BYTES // 1024} KiB")
@@ -118,26 +118,6 @@ def read_of_run(path: Path) -> SettingsFile:
         return SettingsFile(path, {})
     except (OSError, ValueError, RecursionError) as error:
         raise UnreadableSettings(_said(error)) from None
-
-
-def open_in_run(path: Path, run: Path) -> BinaryIO:
-    """A regular file that lies in the run. Raises ``OSError`` for anything else, at once."""
-    _check_within(path, run)  # opening a device may do something
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-    try:
-        if not S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError("it is no regular file")
-        # Of what is open, not of the name: that may be another's meanwhile.
-        _check_within(Path(f"/proc/self/fd/{descriptor}"), run)
-        return os.fdopen(descriptor, "rb")
-    except BaseException:
-        os.close(descriptor)
-        raise
-
-
-def _check_within(path: Path, run: Path) -> None:
-    if not _real(path).is_relative_to(_real(run)):
-        raise OSError("it lies outside of the run directory, to which links do not lead either")
 
 
 def is_run(directory: Path) -> bool:
@@ -174,7 +154,9 @@ def _real(path: Path) -> Path:
 
 def _said(error: Exception) -> str:
     """Quoting nothing of the file."""
-    if type(error) is ValueError or (isinstance(error, OSError) and error.errno is None):
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    if type(error) is ValueError:
         return str(error)  # from here
     where = re.search(r"\(at (line \d+, column \d+|end of document)\)", str(error))
     return words_for(error) + (f" at {where[1]}" if where else "")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from control_room.encoding import load_json
-from control_room.settings_files import open_in_run
+from control_room.inside import Inside, opened
 
 Message = Mapping[str, str]
 _MOST_PROBLEMS = 10
@@ -55,13 +55,11 @@ class ExampleSource:
     dataset_id: str | None = None
     regime: str | None = None
     pattern: str | None = None
-    inside: Path | None = None  # a run: opened only where it lies in there
+    inside: Inside | None = None  # a run: opened only where it lies in there
 
     def open(self) -> BinaryIO:
         """The file. Raises ``OSError``."""
-        if self.inside is None:
-            return self.file.open("rb")
-        return open_in_run(self.file, self.inside)
+        return opened(self.file, self.inside)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -8,7 +8,6 @@ from typing import Any
 from control_room.rundir import RunDir
 from control_room.scorers import BOUNDED, built_in
 from control_room.setting_layers import shown
-from control_room.settings_files import open_in_run
 
 
 def bounded(
@@ -38,7 +37,7 @@ def _example_file_of(run: RunDir, entry: dict[str, Any]) -> dict[str, Any]:
         return entry
     file = run.path / told
     try:
-        open_in_run(file, run.path).close()
+        run.inside.open(file).close()
     except FileNotFoundError:
         pass  # perhaps it comes; each opening looks again
     except OSError as error:

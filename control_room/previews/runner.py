@@ -54,7 +54,7 @@ class Runner:
                     each.dataset_id,
                     each.regime,
                     each.pattern,
-                    inside=run.path if each.inside else None,
+                    inside=run.inside if each.inside else None,
                 )
                 for each in config.examples
             ]
