@@ -66,7 +66,8 @@ def _places(run: RunDir) -> tuple[Path, ...]:
     files = (run.status_file, run.control_state_file, *run.retention_index_files)
     directories = {
         *(run.path, run.cache, run.inference_logs, *map(run.logs, LOG_KINDS)),
-        *map(run.queue, (*QUEUE_PRIORITIES, "processing", "failed")),
+        *(run.queue(each) for each in QUEUE_PRIORITIES),
+        *(run.queue("processing"), run.queue("failed")),
         *(file.parent for file in files),
     }
     above = {each.parent for each in directories if each != run.path}
