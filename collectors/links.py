@@ -66,7 +66,7 @@ def _places(run: RunDir) -> tuple[Path, ...]:
     files = (run.status_file, run.control_state_file, *run.retention_index_files)
     directories = {
         *(run.path, run.cache, run.inference_logs, *map(run.logs, LOG_KINDS)),
-        *map(run.queue, QUEUE_PRIORITIES),
+        *(run.queue(each) for each in QUEUE_PRIORITIES),
         *(run.queue("processing"), run.queue("failed")),
         *(file.parent for file in files),
     }

@@ -139,17 +139,15 @@ def test_what_is_appended_to_any_of_them_is_found(run: RunDir) -> None:
         while index.refresh().more:
             pass
 
-        def count() -> int:
+        def is_found(added: int) -> bool:
             index.refresh()
-            return int(index.cursor().execute("SELECT count(*) FROM previews").fetchall()[0][0])
-
-        def has(wanted: int) -> bool:
-            return count() == wanted
+            (found,) = index.cursor().execute("SELECT count(*) FROM previews").fetchall()
+            return bool(found == (FILES + added,))
 
         for added, path in enumerate([paths[-1], paths[0], paths[FILES // 2]], start=1):
             with path.open("ab") as file:
                 file.write(line(0, datetime.now(UTC)))
-            wait_until(partial(has, FILES + added), what=f"the line in {path}")
+            wait_until(partial(is_found, added), what=f"the line in {path}")
 
 
 def test_the_live_view_is_not_held_up(run: RunDir) -> None:
