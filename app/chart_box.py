@@ -10,6 +10,7 @@ import streamlit as st
 from app.cards import kit
 from app.chart_notes import with_notes
 from app.charts import Chart
+from app.shown_text import cell
 from control_room.history.notes import Note
 
 
@@ -39,7 +40,7 @@ def chart_box(
     drawn = st.plotly_chart(
         with_notes(chart, notes, axis).figure,
         key=f"{key}-chart",
-        alt=chart.description,
+        alt=cell(chart.description),
         config={"displaylogo": False, "displayModeBar": False},
         **selection,
     )

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.lengths import bin_label
+from app.shown_text import cell
 from control_room.history.aggregates import (
     BinRate,
     FailureShare,
@@ -545,8 +546,8 @@ def _mode(mode: str) -> str:
 
 
 def safe(text: str) -> str:
-    """As Plotly shows it: it takes some HTML, and names come from logs."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """As Plotly shows it: it takes some HTML, links too, and names come from logs."""
+    return cell(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _shortened(text: str) -> str:

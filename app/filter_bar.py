@@ -10,6 +10,7 @@ from app.current import RUN
 from app.lengths import bin_label
 from app.plain_text import plain
 from app.preview_filter import from_query, to_query
+from app.shown_text import cell
 from control_room.history import queries
 from control_room.history.filters import CHOICES, PreviewFilter
 from control_room.history.queries import Cursor
@@ -88,6 +89,7 @@ class _Bar:
             label,
             options,
             index=None if current is None else options.index(current),
+            format_func=cell,
             placeholder="Any",
             key=f"{self._page}-{name}",
             on_change=self._on_change,

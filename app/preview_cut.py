@@ -91,4 +91,4 @@ def _address(preview: Preview) -> str:
         value = getattr(preview, name)
         if value and _bytes(value) <= OTHER_BYTES:
             asked[name] = value
-    return f"/api/preview/history.jsonl?{urlencode(asked)}"
+    return f"/api/preview/history?{urlencode({**asked, 'limit': 1})}"

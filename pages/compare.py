@@ -93,7 +93,12 @@ def choose(cursor: Cursor) -> tuple[SideKind, str | None, str | None]:
 def _select(label: str, names: list[str], asked: str | None, usual: str, key: str) -> str:
     shown = asked if asked in names else usual
     chosen: str = st.selectbox(
-        label, names, index=names.index(shown), key=f"compare-{key}", width=280
+        label,
+        names,
+        index=names.index(shown),
+        format_func=cell,
+        key=f"compare-{key}",
+        width=280,
     )
     return chosen
 

@@ -14,6 +14,7 @@ from app.charts import Chart
 from app.current import monitor
 from app.filter_bar import filter_bar
 from app.kept_weights import kept_rows
+from app.shown_text import cell
 from app.waiting import history_or_wait
 from collectors.snapshots import SnapshotsReading
 from control_room.calibration import expected_calibration_error, maximum_calibration_error
@@ -141,7 +142,7 @@ def domains(cursor: Cursor) -> None:
             st.plotly_chart(
                 with_notes(chart, notes(cursor)).figure,
                 key=f"evals-domain-{name}",
-                alt=chart.description,
+                alt=cell(chart.description),
                 config={"displaylogo": False, "displayModeBar": False},
             )
     if left_out := [f"{name}: {c.left_out}" for name, c in drawn.items() if c.left_out]:

@@ -13,6 +13,7 @@ from app.current import monitor
 from app.history import HistoryNotReady
 from app.plain_text import plain
 from app.short_cells import short_cells
+from app.shown_text import cell
 from app.waiting import history_or_wait, wait_for_history
 from control_room.history.queries import Cursor
 from control_room.history.sql import SqlAnswer, SqlRefused, schema_of
@@ -160,7 +161,9 @@ def chart(table: Any) -> None:
         st.info("Choose two different columns.")
         return
     draw = st.line_chart if x in numbers else st.bar_chart
-    draw(table.select([x, y]).to_pandas(), x=x, y=y, alt=f"{y} over {x}")
+    # What points at a chart shows its columns, and one called "image" as a picture from anywhere.
+    drawn = table.select([x, y]).rename_columns([f"{x} ", f"{y} "])
+    draw(drawn.to_pandas(), x=f"{x} ", y=f"{y} ", alt=cell(f"{y} over {x}"))
 
 
 def _is_number(kind: Any) -> bool:

@@ -179,8 +179,8 @@ def _cut(preview: Shown) -> str:
     parts = [f"{name.replace('_', ' ')} ({size:,} in all)" for name, size in preview.cut.items()]
     return (
         f'<p class="cr-note">Cut, with their lengths in characters: {kit.text(", ".join(parts))}. '
-        "Longer beginnings are on the Previews page, and all of it is "
-        f"{kit.link('in this file', preview.whole or '')}.</p>"
+        "Up to 20,000 characters of each are on the Previews page, with a link to the rest, and "
+        f"{kit.link('here as JSON', preview.whole or '')}.</p>"
     )
 
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.diff import MAX_WORDS, word_diff
+from app.shown_text import shown
 
 
 def plain(html: str) -> str:
@@ -44,5 +45,5 @@ def test_texts_too_long_to_compare_are_shown_unmarked_and_say_so() -> None:
 @given(st.text(max_size=80), st.text(max_size=80))
 def test_marks_aside_both_texts_are_kept_whole(golden: str, answer: str) -> None:
     diff = word_diff(golden, answer)
-    assert plain(diff.golden_html) == golden
-    assert plain(diff.answer_html) == answer
+    assert plain(diff.golden_html) == shown(golden)
+    assert plain(diff.answer_html) == shown(answer)
