@@ -14,7 +14,6 @@ from playwright.sync_api import Browser, Page, expect
 from app.cards import kit
 from app.shown_text import MOST_MARKS, TEXT_CHARS, cell, shown, visible, visible_chunks
 from control_room import Recorder
-from tests.browser.conftest import browser as browser  # the fixture
 from tests.security.long_previews import write_log
 from tests.support import ROOT, serving_app, wait_until
 
