@@ -94,6 +94,8 @@ class Client:
     ) -> PreviewHistory:
         """One page of the previews that match, newest first; docs/API.md names the filters.
 
+        Long texts are cut on it, and ``cut`` has their lengths.
+
         ``fields="*,token_log_probs"`` brings the lists of numbers too, ``fields="step,ce"`` only
         what it names: the others are then missing from the dictionaries.
         """
@@ -103,11 +105,14 @@ class Client:
         return page
 
     def previews(self, **wanted: Any) -> Iterator[LoggedPreview]:
-        """All previews that match, newest first, page by page."""
+        """All previews that match, newest first, page by page, with whole texts."""
         offset = 0
         while True:
             page = self.preview_history(limit=500, offset=offset, **wanted)
-            yield from page["previews"]
+            for preview in page["previews"]:
+                if preview.get("cut"):
+                    preview = self.preview_by_id(preview["id"], fields=wanted.get("fields"))
+                yield preview
             offset += page["count"]
             if page["next"] is None:
                 return

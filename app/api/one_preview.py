@@ -32,7 +32,7 @@ from control_room.history.whole import json_chunks, text_chunks
 TEXTS = tuple(name for name, sql in TABLES["preview"].columns.items() if sql == "VARCHAR")
 # A text of one preview that is held whole; a longer one is streamed.
 _HELD_CHARS = 2**18
-_PLAIN = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
+_PLAIN = {"X-Content-Type-Options": "nosniff"}
 
 
 def one_preview_routes(router: APIRouter, monitor: Monitor) -> None:
