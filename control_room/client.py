@@ -111,8 +111,9 @@ class Client:
             page = self.preview_history(limit=500, offset=offset, **wanted)
             for preview in page["previews"]:
                 if preview.get("cut"):
-                    preview = self.preview_by_id(preview["id"], fields=wanted.get("fields"))
-                yield preview
+                    yield self.preview_by_id(preview["id"], fields=wanted.get("fields"))
+                else:
+                    yield preview
             offset += page["count"]
             if page["next"] is None:
                 return
