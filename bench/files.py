@@ -49,7 +49,7 @@ def measure() -> list[Row]:
             stdout=subprocess.PIPE,
             check=True,
         )
-    ready_s, idle_ms, most_mb = json.loads(told.stdout)
+    ready_s, idle_ms, most_mb = json.loads(told.stdout.splitlines()[-1])  # after DuckDB's progress
     files = f"{COUNT:,} small files"
     return [
         at_most(f"{files}: history ready", ready_s, "s", LIMIT_S),

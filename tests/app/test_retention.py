@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -46,10 +47,10 @@ def test_switched_on_it_works_in_the_background(tmp_path: Path, old_day: Path) -
 def test_what_cannot_be_done_is_told(
     tmp_path: Path, old_day: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: Path, missing_ok: bool = False) -> None:
+    def refuse(path: str, *, dir_fd: int | None = None) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "unlink", refuse)
+    monkeypatch.setattr(os, "unlink", refuse)
     reading = retain(load_settings({"run_dir": str(tmp_path)}))
     assert reading.changed == 0
     assert "Permission denied" in reading.problems[0]
