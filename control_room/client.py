@@ -102,9 +102,9 @@ class Client:
         while True:
             page = self.preview_history(limit=500, offset=offset, **wanted)
             for preview in page["previews"]:
-                if preview.get("cut"):
-                    preview = self.preview_by_id(preview["id"], fields=wanted.get("fields"))
-                yield preview
+                is_cut = "cut" in preview
+                fields = wanted.get("fields")
+                yield self.preview_by_id(preview["id"], fields=fields) if is_cut else preview
             offset += page["count"]
             if page["next"] is None:
                 return

@@ -89,8 +89,8 @@ def one_preview_routes(router: APIRouter, monitor: Monitor) -> None:
         visible: Annotated[
             bool,
             Query(
-                description="As pages show it: what has no shape of its own is written out, and lines "
-                "end after 1,000 characters."
+                description="As pages show it: what has no shape of its own is written out, "
+                "and lines end after 1,000 characters."
             ),
         ] = False,
     ) -> StreamingResponse:
