@@ -14,6 +14,7 @@ from unicodedata import category
 
 TEXT_CHARS = 20_000  # of one text on a page
 CELL_CHARS = 500  # of one cell of a table
+LINE_CHARS = 1_000  # of the plain view of a whole text
 MOST_MARKS = 8  # in a row, on one letter
 
 # Without a shape, or changing how others stand. Tabs and line ends stay as they are, and so do the
@@ -58,10 +59,28 @@ def needs_isolation(text: str) -> bool:
 
 
 def visible_chunks(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """:func:`visible` for a text in UTF-8 that comes in pieces."""
+    """:func:`visible` for a text in UTF-8 that comes in pieces, to be looked at in a browser.
+
+    Lines end after :data:`LINE_CHARS`: some writing on one long line keeps a browser busy for
+    minutes.
+    """
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    column = 0
     for chunk in chunks:
-        yield visible(decoder.decode(chunk)).encode("utf-8", "replace")
+        lines = visible(decoder.decode(chunk)).split("\n")
+        for place, line in enumerate(lines):
+            column = 0 if place else column
+            lines[place], column = _wrapped(line, column)
+        yield "\n".join(lines).encode("utf-8", "replace")
+
+
+def _wrapped(line: str, column: int) -> tuple[str, int]:
+    """The line, ended where it is too long, and how long its last part is."""
+    first = LINE_CHARS - column
+    if len(line) <= first:
+        return line, column + len(line)
+    parts = [line[:first], *(line[p : p + LINE_CHARS] for p in range(first, len(line), LINE_CHARS))]
+    return "\n".join(parts), len(parts[-1])
 
 
 def _named(found: re.Match[str]) -> str:

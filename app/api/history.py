@@ -207,9 +207,9 @@ def history_routes(router: APIRouter, monitor: Monitor) -> None:
     def preview_history(request: Request, query: Annotated[PageQuery, Query()]) -> Response:
         """A page of the previews that match, newest first.
 
-        No text on it is longer than 20,000 characters, and shorter where all of them would take
-        more than 8 MiB: `cut` then has the full lengths by name, and `whole` the address of the
-        preview in full.
+        No text on it is longer than 20,000 characters, unless one preview alone is asked for
+        (`limit=1`), and shorter where all of them would take more than 8 MiB: `cut` then
+        has the full lengths by name, and `whole` the address of the preview in full.
         """
         chosen = chosen_fields(query.fields)
         page = queries.preview_page(

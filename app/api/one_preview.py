@@ -88,7 +88,10 @@ def one_preview_routes(router: APIRouter, monitor: Monitor) -> None:
         text: Annotated[str, PathParameter(pattern=f"^({'|'.join(TEXTS)})$", examples=["prompt"])],
         visible: Annotated[
             bool,
-            Query(description="As pages show it: what has no shape of its own is written out."),
+            Query(
+                description="As pages show it: what has no shape of its own is written out, "
+                "and lines end after 1,000 characters."
+            ),
         ] = False,
     ) -> StreamingResponse:
         """One text of a preview, whole, as plain text."""

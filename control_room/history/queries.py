@@ -73,12 +73,13 @@ def preview_page(
 ) -> PreviewPage:
     """The newest previews that match, ``offset`` of them skipped; with their lists on request.
 
-    No text is longer than :data:`TEXT_CHARS`, and shorter where all of them would take more than
-    :data:`PAGE_BYTES`; see :attr:`PreviewRow.cut`.
+    No text is longer than :data:`TEXT_CHARS`, unless ``limit`` is one, and shorter where all of
+    them would take more than :data:`PAGE_BYTES`; see :attr:`PreviewRow.cut`.
     """
     total_all = _one(cursor, "SELECT count(*) FROM previews", [])
     found, total = _page_places(cursor, wanted, limit, offset, total_all)
-    most = page_limit([place.size_bytes for place in found], TEXT_CHARS, PAGE_BYTES)
+    usual = PAGE_BYTES if limit == 1 else TEXT_CHARS
+    most = page_limit([place.size_bytes for place in found], usual, PAGE_BYTES)
     return PreviewPage(rows_at(cursor, found, most=most, lists=lists), total, total_all)
 
 

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from app.cards import kit
-from app.shown_text import MOST_MARKS, TEXT_CHARS, cell, shown, visible, visible_chunks
+from app.shown_text import LINE_CHARS, MOST_MARKS, TEXT_CHARS, cell, shown, visible, visible_chunks
 from control_room import Recorder
 from tests.security.long_previews import write_log
 from tests.support import ROOT, serving_app, wait_until
@@ -76,6 +76,12 @@ def test_pieces_are_shown_as_the_whole_is() -> None:
     data = ("é🛑\x1b" * 50).encode()
     pieces = (data[place : place + 5] for place in range(0, len(data), 5))
     assert b"".join(visible_chunks(pieces)).decode() == visible("é🛑\x1b" * 50)
+
+
+def test_the_plain_view_ends_long_lines() -> None:
+    pieces = iter([b"x" * 700, b"x" * 700 + b"\nshort\n" + b"y" * 2_500])
+    lines = b"".join(visible_chunks(pieces)).decode().split("\n")
+    assert [len(line) for line in lines] == [LINE_CHARS, 400, 5, LINE_CHARS, LINE_CHARS, 500]
 
 
 def test_what_is_written_from_the_right_keeps_to_its_place() -> None:
