@@ -105,8 +105,9 @@ class Guard:
     async def _watch(self, scope: Any, receive: Receive, send: Send) -> None:
         """A websocket, counted while it is open: each is a session that holds memory."""
         self._viewers += 1
+        channel = _InBytes(receive, send)
         try:
-            await self._answer(scope, receive, send)
+            await self._answer(scope, channel.receive, channel.send)
         finally:
             self._viewers -= 1
 
@@ -189,6 +190,29 @@ class Guard:
             log.warning("%s was refused (%d): %s", what, refusal.status, refusal.text)
 
 
+class _InBytes:
+    """A websocket that is closed at the first text: pages send bytes, and Streamlit fails at all
+    else."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._closed = False
+
+    async def receive(self) -> Message:
+        message: Message = await self._receive()
+        if message["type"] != "websocket.receive" or message.get("bytes") is not None:
+            return message
+        await self.send({"type": "websocket.close", "code": _NOT_TAKEN})
+        self._closed = True
+        return {"type": "websocket.disconnect", "code": _NOT_TAKEN}
+
+    async def send(self, message: Message) -> None:
+        if not self._closed:  # what is drawn meanwhile has nobody to go to
+            await self._send(message)
+
+
+_NOT_TAKEN: Final = 1003  # RFC 6455: a kind of data that is not accepted
 _ALWAYS: Final[Headers] = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),

@@ -29,6 +29,7 @@ from control_room.history.patterns import PatternRules
 
 TAKEN_EVERY_S = 5.0  # into the means of a minute
 ONE_FILE_S = 300.0  # at most, to take one file of the logs into the history
+_WEBSOCKET = "streamlit.web.server.starlette.starlette_websocket"
 GPU, HOST = "gpu", "host"  # of this machine
 HISTORY = "history"
 # Of the run that the app was started for, and of no other that is looked at beside it.
@@ -46,9 +47,18 @@ def http_source(machine: Machine) -> str:
 
 
 def hush_libraries() -> None:
-    """What fails on the way to a machine is in its reading: it need not be logged each time."""
+    """What fails on the way to a machine is in its reading: it need not be logged each time.
+
+    Nor need it what a stranger sends over a page's websocket, with where it failed to be read.
+    """
     logging.getLogger("paramiko").setLevel(logging.CRITICAL)
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    # Streamlit sets the levels of its loggers itself, when it starts.
+    logging.getLogger(_WEBSOCKET).addFilter(_is_error)
+
+
+def _is_error(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR
 
 
 def samples_of(samples: Mapping[str, Sample[Any]], settings: Settings) -> Samples:

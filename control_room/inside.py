@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import io
 import os
-import secrets
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -73,7 +72,7 @@ class Inside:
     def replace(self, path: Path, content: bytes) -> None:
         """Write a file anew, whole or not at all; directories are made where needed."""
         with self.directory(path.parent, make=True) as directory:
-            new = f".{path.name}.{secrets.token_hex(8)}.tmp"
+            new = f".{path.name}.{os.urandom(8).hex()}.tmp"
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             try:
                 with os.fdopen(os.open(new, flags, 0o666, dir_fd=directory), "wb") as file:

@@ -18,7 +18,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import ConnectionClosedError, WebSocketException
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
@@ -130,6 +130,25 @@ def test_no_websocket_frame_ends_the_server(address: str, log: Path) -> None:
                 opened.send(frame if draw.random() < 0.8 else draw.choice(TEXTS[1:2] + TEXTS[7:]))
             opened.recv(timeout=0.05)
     assert_well(address, log)
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"), [("a text", 1003), ("", 1003), (b"\xff" * 20, 1002)], ids=repr
+)
+def test_a_frame_that_no_page_sends_closes_its_websocket_and_fills_no_log(
+    address: str, log: Path, frame: str | bytes, code: int
+) -> None:
+    stream = address.replace("http:", "ws:") + "/_stcore/stream"
+    before = log.stat().st_size
+    with connect(stream, subprotocols=[Subprotocol("streamlit")]) as opened:
+        opened.send(frame)
+        with pytest.raises(ConnectionClosedError) as closed:
+            while True:
+                opened.recv(timeout=PATIENCE_S)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == code
+    assert_well(address, log)
+    assert log.stat().st_size == before, log.read_text()[before:]
 
 
 def assert_well(address: str, log: Path) -> None:
