@@ -281,10 +281,13 @@ class TestSettings:
         ],
     )
     def test_an_error_of_the_settings_quotes_none(self, tmp_path: Path, text: str) -> None:
-        (tmp_path / "control_room.toml").write_text(text + "\n")
+        file = tmp_path / "control_room.toml"
+        file.write_text(text + "\n")
         with pytest.raises(SettingsError) as caught:
-            load_settings(working_dir=tmp_path)
+            load_settings(config=file, working_dir=tmp_path)
         assert not leaked(str(caught.value))
+        of_a_run = load_settings({"run_dir": str(tmp_path)}, working_dir=tmp_path).left_out
+        assert of_a_run and not leaked(" ".join(of_a_run))
         assert caught.value.__cause__ is None and caught.value.__suppress_context__
 
     def test_nor_does_one_of_the_environment_or_a_flag(
@@ -341,7 +344,7 @@ class TestTheRunner:
             assert elsewhere.came == []
         assert any(f"Basic {BASIC}" in each and "CANARY-good-key" in each for each in server.came)
         assert not leaked(done.stdout + done.stderr)
-        assert not leaked_files_but_settings(run)
+        assert not leaked_files(run)
         assert list(run.glob("logs/*/*.jsonl")), "it has logged what came of it"
 
     @pytest.mark.parametrize("content", ["CANARY\nCANARY\n", "CANARY-é", PEM, ""])
@@ -353,7 +356,7 @@ class TestTheRunner:
         done = asked_once(run, f'url = "http://127.0.0.1:1"\napi_key_file = "{key}"')
         (log,) = run.glob("logs/round/*.jsonl")
         assert str(key) in log.read_text()
-        assert not leaked(done.stdout + done.stderr) and not leaked_files_but_settings(run)
+        assert not leaked(done.stdout + done.stderr) and not leaked_files(run)
 
     def test_the_password_of_the_queue_is_in_no_traceback(self, tmp_path: Path) -> None:
         pytest.importorskip("redis")
@@ -361,7 +364,7 @@ class TestTheRunner:
         url = f"redis://user:CANARY-password@127.0.0.1:{free_port()}/0"
         done = asked_once(run, 'url = "http://127.0.0.1:1"', f'[queue]\nredis_url = "{url}"\n')
         assert done.returncode != 0
-        assert not leaked(done.stdout + done.stderr) and not leaked_files_but_settings(run)
+        assert not leaked(done.stdout + done.stderr) and not leaked_files(run)
 
 
 def a_run(directory: Path) -> Path:
@@ -372,23 +375,22 @@ def a_run(directory: Path) -> Path:
 
 
 def asked_once(run: Path, server: str, more: str = "") -> subprocess.CompletedProcess[str]:
-    (run / "previews.toml").write_text(
-        f'[server]\n{server}\nlongest_pause_s = 0.1\n[[examples]]\nfile = "set.jsonl"\n'
+    own = run.parent / "previews.toml"
+    own.write_text(
+        f'[server]\n{server}\nlongest_pause_s = 0.1\n[[examples]]\nfile = "run/set.jsonl"\n'
         f"[checkpoints]\nsettle_s = 0\n[preview]\ndeadline_s = 20\n[eval]\nevery = 0\n{more}"
     )
     return subprocess.run(
-        [sys.executable, "-m", "control_room.previews", "--run-dir", str(run), "--once"],
+        [
+            *(sys.executable, "-m", "control_room.previews", "--run-dir", str(run)),
+            *("--config", str(own), "--once"),
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=240,
         check=False,
     )
-
-
-def leaked_files_but_settings(run: Path) -> list[str]:
-    (run / "previews.toml").unlink()
-    return leaked_files(run)
 
 
 class TestTheRecorder:
