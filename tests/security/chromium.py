@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from tests.conftest import FLAGS, chromium_path
 
@@ -34,6 +35,29 @@ def unprotected(browser: Browser, *names: str) -> Iterator[Browser]:
         yield opened
     finally:
         opened.close()
+
+
+def watched(page: Page) -> list[str]:
+    """What the page's policy forbids it, and what it asks of other places, from now on."""
+    against: list[str] = []
+
+    def said(text: str) -> None:
+        if re.search(r"Content Security Policy|Refused to|violates the following", text):
+            against.append(text)
+
+    def asked(url: str) -> None:
+        if not re.match(r"(https?|wss?)://(127\.0\.0\.1|localhost):|data:|blob:", url):
+            against.append(f"asked {url}")
+
+    page.on("console", lambda message: said(message.text))
+    page.on("pageerror", lambda error: said(str(error)))
+    page.on("request", lambda request: asked(request.url))
+    page.on("websocket", lambda socket: asked(socket.url))
+    page.add_init_script(
+        "document.addEventListener('securitypolicyviolation', event => console.error("
+        "'Content Security Policy: ' + event.violatedDirective + ' ' + event.blockedURI))"
+    )
+    return against
 
 
 @dataclass

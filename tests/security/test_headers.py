@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
 from app.content_policy import content_policy
 from tests.app.api.conftest import log_everything
-from tests.security.chromium import another_server, unprotected
+from tests.security.chromium import another_server, unprotected, watched
 from tests.security.raw_http import get, open_websocket, port_of, send
 from tests.support import PATIENCE_S, ROOT, serving_app, wait_until
 
@@ -114,29 +113,6 @@ def test_an_inline_script_is_allowed_by_what_it_says_alone() -> None:
     assert allowed[:2] == ["'self'", "'wasm-unsafe-eval'"]
     assert [source[:8] for source in allowed[2:]] == ["'sha256-", "'sha256-"]
     assert "'sha256-" not in content_policy(b"<p>no script</p>")
-
-
-def watched(page: Page) -> list[str]:
-    """What the page's policy forbids it, and what it asks of other places, from now on."""
-    against: list[str] = []
-
-    def said(text: str) -> None:
-        if re.search(r"Content Security Policy|Refused to|violates the following", text):
-            against.append(text)
-
-    def asked(url: str) -> None:
-        if not re.match(r"(https?|wss?)://(127\.0\.0\.1|localhost):|data:|blob:", url):
-            against.append(f"asked {url}")
-
-    page.on("console", lambda message: said(message.text))
-    page.on("pageerror", lambda error: said(str(error)))
-    page.on("request", lambda request: asked(request.url))
-    page.on("websocket", lambda socket: asked(socket.url))
-    page.add_init_script(
-        "document.addEventListener('securitypolicyviolation', event => console.error("
-        "'Content Security Policy: ' + event.violatedDirective + ' ' + event.blockedURI))"
-    )
-    return against
 
 
 @pytest.mark.browser

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import urlencode
 
+import httpx
 import pytest
+from playwright.sync_api import Browser, expect
 from streamlit.testing.v1 import AppTest
 
 from app.current import serving
@@ -12,8 +15,9 @@ from app.history import HistoryNotReady
 from app.monitor import Monitor
 from app.settings import load_settings
 from tests.pages.opened import html
+from tests.security.chromium import watched
 from tests.security.hostile_run import TEXTS, record_hostile_run
-from tests.support import ROOT, wait_until
+from tests.support import PATIENCE_S, ROOT, serving_app, wait_until
 
 PAGES = sorted(page.stem for page in (ROOT / "pages").glob("*.py"))
 # What the pages take from their addresses, between them.
@@ -60,6 +64,41 @@ def test_a_hostile_address_is_answered(watching: Monitor, place: int) -> None:
     """Each page with a few of the texts in all parameters, all texts between them."""
     for text in ADDRESSED[place % _EACH :: _EACH]:
         opened(PAGES[place], dict.fromkeys(QUERY, text))
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Of the real app over the hostile run, once it has read it."""
+    directory = tmp_path_factory.mktemp("hostile_app")
+    record_hostile_run(directory / "run")
+    with serving_app(directory / "run", directory / "app.log") as served:
+
+        def has_read() -> bool:
+            asked = httpx.get(f"{served}/api/preview/history", timeout=PATIENCE_S)
+            return asked.status_code == 200
+
+        wait_until(has_read, what="the hostile run")
+        yield served
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("name", PAGES)
+def test_a_browser_asks_no_other_place_for_anything(
+    browser: Browser, address: str, name: str
+) -> None:
+    """Not even in vain: a policy that forbids it is there for what nobody thought of."""
+    picture = "![x](http://192.0.2.1/x.png)"
+    with browser.new_context() as context:
+        page = context.new_page()
+        against = watched(page)
+        for query in ({}, dict.fromkeys(QUERY, picture)):
+            page.goto(f"{address}/{name}?{urlencode(query)}")
+            app = page.get_by_test_id("stApp")
+            expect(app).to_have_attribute("data-test-script-state", "notRunning")
+            expect(page.locator(".cr").first).to_be_attached()
+            page.wait_for_load_state("networkidle")
+        assert against == []
+        assert page.title() != "run", "a script of the run's ran"
 
 
 def opened(name: str, query: dict[str, str] | None = None) -> AppTest:
