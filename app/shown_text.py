@@ -14,7 +14,7 @@ from unicodedata import category
 
 TEXT_CHARS = 20_000  # of one text on a page
 CELL_CHARS = 500  # of one cell of a table
-LINE_CHARS = 1_000  # of the plain view of a whole text
+LINE_CHARS = 1_000  # of the plain view of a whole text, and between places where one may end
 MOST_MARKS = 8  # in a row, on one letter
 
 # Without a shape, or changing how others stand. Tabs and line ends stay as they are, and so do the
@@ -28,6 +28,8 @@ _HIDDEN = re.compile(
 _JOINED_FROM = "\u02b0"  # letters before it are never joined
 _FLAG = "\U0001f3f4"  # the tags after it choose the flag
 _MAYBE_MARKS = re.compile(f"[\u0300-\U0010ffff]{{{MOST_MARKS + 1},}}")
+# Nothing that belongs to the letter before begins a part.
+_PIECE = re.compile(f".{{1,{LINE_CHARS}}}[\u0300-\u036f\u200c\u200d\ufe00-\ufe0f]*", re.DOTALL)
 # What is written from right to left.
 _FROM_RIGHT = re.compile(
     "[\u0590-\u08ff\u200e\u200f\ufb1d-\ufdff\ufe70-\ufefc"
@@ -51,6 +53,14 @@ def shown(text: str, most: int = TEXT_CHARS) -> str:
 def cell(text: str) -> str:
     """:func:`shown`, as short as a table wants it."""
     return shown(text, CELL_CHARS)
+
+
+def pieces(text: str) -> list[str]:
+    """The text in parts between which a browser may end a line.
+
+    Where the letters of one long line join, each part takes it less time than all of them together.
+    """
+    return [text] if text.isascii() or len(text) <= LINE_CHARS else _PIECE.findall(text)
 
 
 def needs_isolation(text: str) -> bool:

@@ -13,7 +13,7 @@ from itertools import pairwise
 from urllib.parse import quote
 
 from app.durations import short_duration
-from app.shown_text import cell, needs_isolation, shown
+from app.shown_text import cell, needs_isolation, pieces, shown
 from app.views import Level
 
 NOT_KNOWN = "n/a"
@@ -24,7 +24,7 @@ SYMBOLS: dict[Level, str] = {"ok": "✓", "warning": "▲", "critical": "✕", "
 
 def text(told: str) -> str:
     """A text from anywhere as HTML: escaped, bounded, nothing hidden, kept to its own place."""
-    html = escape(shown(told))
+    html = "<wbr>".join(map(escape, pieces(shown(told))))
     return f"<bdi>{html}</bdi>" if needs_isolation(told) else html
 
 
