@@ -205,7 +205,7 @@ class MachineHistory:
         try:
             if self._inside is not None:
                 for suffix in ("", "-journal", "-wal", "-shm"):
-                    self._inside.check(self._file.with_name(self._file.name + suffix))
+                    self._inside.check_file(self._file.with_name(self._file.name + suffix))
             opened = _open(self._file)
         except (sqlite3.Error, OSError) as error:
             log.debug("%s cannot be opened: %s", self._file, error)

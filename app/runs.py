@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from glob import glob
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from glob import escape, glob
 from pathlib import Path
 
 from app.monitor import Monitor
 from app.run_em import RunEms
+from control_room.encoding import is_text
+from control_room.shown import printable
 
 log = logging.getLogger(__name__)
 
@@ -83,14 +87,49 @@ class Runs:
 
 def _named(main: Path, patterns: tuple[str, ...]) -> dict[str, Path]:
     """Directories by name; those that share one are told apart by where they lie."""
+    # os.path never raises, whatever is in the way: a link to itself, a directory that is shut.
     matches = {
-        Path(each).resolve()
+        Path(os.path.realpath(each))
         for pattern in patterns
-        for each in glob(str(Path(pattern).expanduser()), recursive=True)  # noqa: PTH207  # absolute patterns
+        for each in _found(str(Path(pattern).expanduser()))
     }
-    others = sorted(each for each in matches - {main} if any((each / m).is_dir() for m in _MARKS))
-    shared = Counter(each.name for each in (main, *others))
-    return {
-        each.name if shared[each.name] == 1 else f"{each.parent.name}/{each.name}": each
-        for each in (main, *others)
-    }
+    others = sorted(
+        each
+        for each in matches - {main}
+        if any(os.path.isdir(each / mark) for mark in _MARKS) and _can_be_told(each)  # noqa: PTH112
+    )
+    found: dict[str, Path] = {}
+    shared = Counter(printable(each.name) for each in (main, *others))
+    for each in (main, *others):
+        name = printable(each.name)
+        if shared[name] > 1:
+            name = printable(f"{each.parent.name}/{each.name}")
+        found[printable(str(each)) if name in found else name] = each
+    return found
+
+
+@cache  # said once
+def _can_be_told(directory: Path) -> bool:
+    """Whether its name is text, as all that goes to a browser has to be."""
+    if is_text(directory):
+        return True
+    log.warning("%s is not shown: its name is no UTF-8", printable(str(directory)))
+    return False
+
+
+def _found(pattern: str) -> Iterator[str]:
+    """What is called so, as :func:`glob.glob` finds it; ``**`` leads through no link.
+
+    Two links in a run that lead back to it are more ways through it than can ever be gone.
+    """
+    before, several, after = f"{pattern}/".partition("/**/")
+    if not several:
+        yield from glob(pattern)  # noqa: PTH207  # absolute patterns
+        return
+    for top in glob(before or "/"):  # noqa: PTH207
+        yield from _found(os.path.join(escape(top), after).rstrip("/"))  # noqa: PTH118
+        for place, names, _ in os.walk(top):
+            names[:] = (name for name in names if not name.startswith("."))
+            for name in names:
+                within = os.path.join(escape(place), escape(name), after)  # noqa: PTH118
+                yield from _found(within.rstrip("/"))

@@ -36,6 +36,7 @@ from pydantic_settings import SettingsError as EnvironmentError_
 from app.hosts import host_name
 from collectors.ssh_reading import SshTarget
 from control_room.address import Address
+from control_room.encoding import is_text
 from control_room.history.patterns import PatternRule
 from control_room.history.sql_processes import SqlLimits
 from control_room.redaction import is_secret_name, redacted
@@ -396,6 +397,8 @@ def load_settings(
     run_dir = run_dir_of(own) or working_dir.resolve()
     if run_dir.exists() and not run_dir.is_dir():
         raise SettingsError(f"run_dir = {str(run_dir)!r}: is a file; name the run's directory")
+    if not is_text(run_dir):
+        raise SettingsError(f"run_dir = {str(run_dir)!r}: its name is no UTF-8; rename it")
     run_file = run_dir / FILE_NAME
     of_run, left_out = run_settings(Settings, run_file, strangers, own)
     told = merged(*reversed(list(sources(own).values())))

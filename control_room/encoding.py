@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 encode_text = json.encoder.encode_basestring  # a string as JSON, the quickest way there is
@@ -64,6 +65,15 @@ def to_utf8(text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError:
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+def is_text(path: Path) -> bool:
+    """Whether the bytes of a path are UTF-8; of others no file and no answer can tell."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def load_json(text: bytes, *, most_values: int | None = None) -> Any:

@@ -110,12 +110,29 @@ class Inside:
 
         What is not there leads nowhere.
         """
+        self._kind(path)
+
+    def check_file(self, path: Path) -> None:
+        """:meth:`check`, and raise ``OSError`` for what is there and is no regular file.
+
+        A library that opens a pipe waits for good.
+        """
+        kind = self._kind(path)
+        if kind is not None and not S_ISREG(kind):
+            raise _irregular(path)
+
+    def _kind(self, path: Path) -> int | None:
+        """Its ``st_mode``; None where there is nothing."""
         try:
-            os.close(self._opened(path, getattr(os, "O_PATH", os.O_RDONLY) | _QUIET))
+            descriptor = self._opened(path, getattr(os, "O_PATH", os.O_RDONLY) | _QUIET)
         except LeadsOut:
             raise
         except OSError:
-            return
+            return None
+        try:
+            return os.fstat(descriptor).st_mode
+        finally:
+            os.close(descriptor)
 
     def _opened(self, path: Path, flags: int, *, make: bool = False) -> int:
         """The descriptor of what is at ``path``, without leaving on the way there."""
@@ -231,8 +248,12 @@ def opened(path: Path, inside: Inside | None) -> BinaryIO:
 def _regular(descriptor: int, path: Path) -> int:
     if not S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+        raise _irregular(path)
     return descriptor
+
+
+def _irregular(path: Path) -> OSError:
+    return OSError(errno.EINVAL, "it is no regular file", str(path))
 
 
 def _at_most(file: BinaryIO, path: Path, most_bytes: int) -> bytes:

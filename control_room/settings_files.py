@@ -10,6 +10,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,12 +123,16 @@ def read_of_run(path: Path) -> SettingsFile:
 
 def is_run(directory: Path) -> bool:
     """Whether there is a status or a log as trainers write them."""
-    run = RunDir(directory)
-    places = (run.status_file, run.inference_logs, *map(run.logs, LOG_KINDS))
     try:
-        return any(place.exists() for place in places)
+        return _has_what_runs_have(directory)
     except OSError:  # not even to be looked at
         return True
+
+
+def _has_what_runs_have(directory: Path) -> bool:
+    run = RunDir(directory)
+    places = (run.status_file, run.inference_logs, *map(run.logs, LOG_KINDS))
+    return any(place.exists() for place in places)
 
 
 def lies_in(file: Path, run: Path) -> bool:
@@ -140,8 +145,28 @@ def lies_in(file: Path, run: Path) -> bool:
 
 
 def lies_in_a_run(file: Path) -> bool:
-    """Whether it lies in the directory of any run, with that exception."""
-    return any(is_run(place) for place in _places(file))
+    """Whether it lies in the directory of any run, however deep, with that exception.
+
+    What lies below the user's home is in no run for what the home itself holds.
+    """
+    ends = {_HOME_OF_THE_CODE, _home()}
+    for place in _places(file):
+        if is_run(place):
+            return True
+        for above in () if place in ends else place.parents:
+            if above in ends:
+                break
+            with suppress(OSError):
+                if _has_what_runs_have(above):
+                    return True
+    return False
+
+
+def _home() -> Path | None:
+    try:
+        return _real(Path.home())
+    except RuntimeError:  # there is none
+        return None
 
 
 def _places(file: Path) -> set[Path]:

@@ -44,6 +44,7 @@ ORDER BY ALL
 
 _LET_GO_S = 2.0
 _LONG_LOG_BYTES = 2**18
+_MOST_SEALED_BYTES = 2**36  # logs are read anew sooner than this; a file may also be all hole
 
 
 class IndexInUse(RuntimeError):
@@ -89,8 +90,9 @@ class Database:
         if inside is not None:
             with inside.directory(path.parent, make=True):
                 pass
-            for suffix in ("", ".wal", ".tmp", ".seal"):
-                inside.check(path.with_name(path.name + suffix))
+            inside.check(path.with_name(f"{path.name}.tmp"))  # a directory
+            for suffix in ("", ".wal", ".seal"):
+                inside.check_file(path.with_name(path.name + suffix))
         path.parent.mkdir(parents=True, exist_ok=True)
         self._seal = _Seal(path)
         try:
@@ -256,6 +258,9 @@ class _Seal:
 
     def is_broken(self) -> bool:
         """Whether the file is another than was sealed; one that a kill left unsealed is not."""
+        with suppress(FileNotFoundError):
+            if self._told and self._database.stat().st_size > _MOST_SEALED_BYTES:
+                return True
         return bool(self._told) and self._told != _digest(self._database)
 
     def set(self) -> None:

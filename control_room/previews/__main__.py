@@ -96,7 +96,8 @@ def _alone(run: RunDir, *, shared: bool) -> Iterator[None]:
         yield
         return
     file = run.cache / "previews.lock"
-    run.inside.check(run.cache / "rounds.sqlite")
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        run.inside.check_file(run.cache / f"rounds.sqlite{suffix}")
     with run.inside.open_to_append(file) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

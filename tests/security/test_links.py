@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ from collectors.training import TrainingWatch
 from control_room import Recorder, RunDir
 from control_room.__main__ import main as command
 from control_room.history.day_parts import day_files
-from control_room.history.index import HistoryIndex
+from control_room.history.index import HistoryIndex, IndexFailed
 from control_room.history.patterns import PatternRules
 from control_room.importing import ImportRefused, import_files
 from control_room.inside import Inside, LeadsOut
@@ -385,6 +386,57 @@ def test_what_is_no_regular_file_holds_nobody_up(run: RunDir, reader: str) -> No
 
     threading.Thread(target=read, daemon=True).start()
     wait_until(done.is_set, what=f"an answer of {reader}")
+
+
+@pytest.mark.parametrize("suffix", ["", ".wal", ".seal", ".tmp"])
+@pytest.mark.parametrize("is_sealed", [False, True])
+def test_no_pipe_in_the_cache_holds_up_the_history(
+    run: RunDir, suffix: str, is_sealed: bool
+) -> None:
+    database = run.cache / "history.duckdb"
+    run.cache.mkdir(exist_ok=True)
+    if is_sealed:
+        database.with_name(f"{database.name}.seal").write_text("0" * 64)
+    pipe = database.with_name(database.name + suffix)
+    pipe.unlink(missing_ok=True)
+    os.mkfifo(pipe)
+    answered(lambda: _built(run, database))
+
+
+def test_a_cache_that_is_all_hole_is_not_read_through(run: RunDir) -> None:
+    database = run.cache / "history.duckdb"
+    run.cache.mkdir(exist_ok=True)
+    database.with_name(f"{database.name}.seal").write_text("0" * 64)
+    with database.open("wb") as file:
+        file.truncate(2**42)
+    answered(lambda: _built(run, database))
+    assert database.stat().st_size < 2**30
+
+
+def _built(run: RunDir, database: Path) -> None:
+    with suppress(OSError, IndexFailed), HistoryIndex(run, database=database) as index:
+        index.refresh()
+
+
+@pytest.mark.parametrize("suffix", ["", "-journal", "-wal", "-shm"])
+def test_no_pipe_in_the_cache_holds_up_the_machines(run: RunDir, suffix: str) -> None:
+    machines(run)
+    file = run.cache / f"machines.sqlite{suffix}"
+    file.unlink(missing_ok=True)
+    os.mkfifo(file)
+    answered(lambda: machines(run))
+
+
+def answered(ask: Callable[[], object]) -> None:
+    """Wait for it, in a thread of its own: what hangs must not hang the tests."""
+    done = threading.Event()
+
+    def run() -> None:
+        ask()
+        done.set()
+
+    threading.Thread(target=run, daemon=True).start()
+    wait_until(done.is_set, what="an answer")
 
 
 def machines(run: RunDir) -> None:

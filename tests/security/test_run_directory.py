@@ -188,6 +188,31 @@ class TestNoCommandIsRun:
         assert not canary.exists(), told.stdout
         assert PUT_IT in told.stdout
 
+    @pytest.mark.parametrize("named", ["by the file", "by the user", "not at all"])
+    def test_by_what_lies_deeper_whatever_run_is_named(
+        self, run: RunDir, tmp_path: Path, named: str
+    ) -> None:
+        canary, inner = tmp_path / "touched", run.path / "checkpoints" / "best"
+        inner.mkdir(parents=True)
+        elsewhere = f"run_dir = {str(tmp_path / 'other')!r}\n" if named == "by the file" else ""
+        (inner / NAME).write_text(elsewhere + over_ssh(inner, canary, "ProxyCommand"))
+        flags = ["--run-dir", str(tmp_path / "other")] if named == "by the user" else []
+        told = command("app", "check", *flags, cwd=inner)
+        assert not canary.exists(), told.stdout
+        assert PUT_IT in told.stdout
+
+    def test_what_the_users_home_holds_makes_no_run_of_all_below_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        home = tmp_path / "me"
+        (home / "logs" / "metrics").mkdir(parents=True)
+        monkeypatch.setenv("HOME", str(home))
+        project = home / "project"
+        project.mkdir()
+        (project / NAME).write_text("port = 9000\n")
+        settings = load_settings({"run_dir": "runs/a"}, working_dir=project)
+        assert (settings.port, settings.left_out) == (9000, ())
+
 
 @pytest.mark.parametrize(
     "server",
