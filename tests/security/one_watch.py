@@ -62,7 +62,7 @@ def main() -> None:
         while (
             not states
             or time.monotonic() < began_at + seconds
-            or (set(states) == {"timeout"} and time.monotonic() < began_at + 5 * seconds)
+            or (set(states) == {"timeout"} and time.monotonic() < began_at + 30 * seconds)
         ):
             began = time.monotonic()
             reading = source.read()

@@ -118,7 +118,8 @@ class TestFloods:
             (
                 "a million graphics cards",
                 "for number, parts in questions():\n answer('host', number, 'x')\n for part in "
-                "parts: answer(part, number, chr(10).join([GPU.decode()] * 1_000_000))",
+                "parts:\n  for _ in range(1_000): say((b'@%s %d:%s\\n' % (part.encode(), number, GPU)) "
+                "* 1_000)",
             ),
         ],
     )
