@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INTEGRATIONS := $(VENV)-integrations
 PEERS := $(VENV)-peers
-RUN_DIR ?= .
+RUN_DIR ?=
 PORT ?=
 
 .DEFAULT_GOAL := help
@@ -17,10 +17,10 @@ demo: $(VENV)/.demo  ## train a small model and watch it learn
 	$(BIN)/python -m examples.demo $(if $(PORT),--port $(PORT))
 
 run: $(VENV)/.app  ## watch your own run: make run RUN_DIR=path/to/run [PORT=8501]
-	$(BIN)/python -m app --run-dir "$(RUN_DIR)" $(if $(PORT),--port $(PORT))
+	$(BIN)/python -m app$(if $(RUN_DIR), --run-dir "$(RUN_DIR)") $(if $(PORT),--port $(PORT))
 
 check: $(VENV)/.app  ## try every configured source once: make check RUN_DIR=path/to/run
-	$(BIN)/python -m app check --run-dir "$(RUN_DIR)"
+	$(BIN)/python -m app check$(if $(RUN_DIR), --run-dir "$(RUN_DIR)")
 
 test: $(VENV)/.dev tools  ## run every test
 	$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -16,6 +16,7 @@ from collectors.host import HostReading, HostWatch
 from collectors.training import LivenessPolicy, TrainingWatch
 from control_room.error_words import words_for
 from control_room.history.day_parts import day_parts
+from control_room.inside import LeadsOut
 from control_room.rundir import LOG_KINDS, LogKind, RunDir
 
 Verdict = Literal["ok", "note", "wrong"]
@@ -64,9 +65,8 @@ def _log(run: RunDir, kind: LogKind) -> Finding:
     try:
         days = len({part.day for part in day_parts(run, kind)})
     except OSError as error:
-        return Finding(
-            f"{kind} log", "wrong", f"{run.logs(kind)} cannot be read: {words_for(error)}"
-        )
+        why = error.strerror if isinstance(error, LeadsOut) else words_for(error)
+        return Finding(f"{kind} log", "wrong", f"{run.logs(kind)} cannot be read: {why}")
     text = f"{days} days in {run.logs(kind)}" if days else f"nothing in {run.logs(kind)} yet"
     return Finding(f"{kind} log", "ok" if days else "note", text)
 

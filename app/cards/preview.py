@@ -198,7 +198,7 @@ def _cut_of_row(row: PreviewRow) -> str:
 
 def _legend(preview: Shown, *, compared: bool) -> str:
     if not compared:
-        return "The answers are too long to mark their difference."
+        return "The answers are too long, or repeat themselves too often, to mark their difference."
     cut = preview.cut if isinstance(preview, LatestPreview | PreviewRow) else {}
     if cut.keys() & {"golden", "model_answer"}:
         return (

@@ -81,3 +81,17 @@ def test_what_a_recorder_refused_is_told_where_there_is_any(
     told = capsys.readouterr().out
     assert "✕ training state: 1 record was refused (1 metrics)" in told
     assert f"○ refused records: 1 days in {tmp_path / 'logs' / 'refused'}" in told
+
+
+def test_a_link_that_leads_out_says_where_to_name_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    disk, run = tmp_path / "disk", tmp_path / "run"
+    Recorder(disk).log_metrics(step=1, loss=0.5)
+    run.mkdir()
+    (run / "logs").symlink_to(disk / "logs")
+    assert main(["check", "--run-dir", str(run)]) == 1
+    told = capsys.readouterr().out
+    assert f"✕ metrics log: {run / 'logs' / 'metrics'} cannot be read: a link leads out" in told
+    assert "follow_links of your own control_room.toml" in told
+    assert "symbolic links" not in told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from html import unescape
 
 from hypothesis import given
@@ -40,6 +41,29 @@ def test_texts_too_long_to_compare_are_shown_unmarked_and_say_so() -> None:
     assert not diff.compared
     assert diff.answer_html == long
     assert word_diff(long, long).compared
+
+
+def test_white_space_that_differs_is_marked() -> None:
+    diff = word_diff("a b", "a  b\n")
+    assert (diff.golden_html, diff.answer_html) == (
+        "a<del> </del>b",
+        "a<ins>  </ins>b<ins>\n</ins>",
+    )
+
+
+def test_texts_that_repeat_themselves_cost_no_more_than_others() -> None:
+    golden, answer = "word " * (MAX_WORDS - 1), "word wird " * (MAX_WORDS // 2 - 1)
+    began = time.process_time()
+    diff = word_diff(golden, answer)
+    assert time.process_time() - began < 4  # 8 s without a bound
+    assert not diff.compared
+    assert (diff.golden_html, diff.answer_html) == (golden, answer)
+
+
+def test_ordinary_texts_of_as_many_words_are_compared() -> None:
+    words = [f"w{n % 211}" for n in range(MAX_WORDS - 1)]
+    other = [f"v{n}" if n % 5 == 0 else word for n, word in enumerate(words)]
+    assert word_diff(" ".join(words), " ".join(other)).compared
 
 
 @given(st.text(max_size=80), st.text(max_size=80))
