@@ -43,6 +43,11 @@ def runs() -> Runs:
     return _slot[-1]
 
 
+def is_in_api() -> bool:
+    """Whether the API has the run that the page is about: it has the main one alone."""
+    return monitor() is runs().main
+
+
 def monitor() -> Monitor:
     """The Monitor of the run that the page's address names, else of the main one.
 

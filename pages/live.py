@@ -20,7 +20,7 @@ from app.cards import (
     summary,
     training,
 )
-from app.current import monitor
+from app.current import is_in_api, monitor
 
 intervals = monitor().settings.intervals
 
@@ -51,7 +51,7 @@ def hardware_zone() -> None:
 def preview_zone() -> None:
     view = monitor().views.preview
     with st.container(border=True, key="card-preview"):
-        preview.draw(view)
+        preview.draw(view, in_api=is_in_api())
     with st.container(border=True, key="card-preview-stats"):
         preview_stats.draw(view)
     if view.runner is not None:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from app.cards import kit, preview
-from app.current import monitor
+from app.current import is_in_api, monitor
 from app.filter_bar import filter_bar, write_address
 from app.plain_text import plain
 from app.preview_filter import describe, to_query
@@ -77,6 +77,8 @@ def heading(page: PreviewPage, wanted: PreviewFilter, offset: int) -> None:
         kit.download(label, f"api/preview/history.{kind}?{query}", f"previews.{kind}")
         for label, kind in (("CSV", "csv"), ("Parquet", "parquet"))
     )
+    if not is_in_api():
+        links = "<small>Start the app for this run to download it.</small>"
     st.html(
         f'<div class="cr cr-above"><span>{describe(page, offset)}</span><span>{links}</span></div>'
     )
@@ -151,7 +153,7 @@ def _detail(wanted: PreviewFilter, cursor: queries.Cursor) -> None:
             if st.button(label, disabled=target is None, key=f"previews-{label}"):
                 st.session_state["previews-seq"] = target
                 st.rerun(scope="fragment")
-    st.html(preview.detail_html(row))
+    st.html(preview.detail_html(row, in_api=is_in_api()))
     same_example(row, cursor)
 
 

@@ -17,20 +17,25 @@ TITLE = "Live preview"
 
 Shown: TypeAlias = Preview | PreviewRow
 
+# Said in the place of links that would lead to another run's.
+NOT_IN_API = "Start the app for this run to have them whole."
 _EMPTY_NEXT = (
     "Call recorder.log_preview(step=…, prompt=…, golden=…, model_answer=…) whenever the model "
     "answers an example."
 )
 
 
-def draw(view: PreviewStatus) -> None:
-    """Draw the card: heading and outcome, prompt to expand, both answers, metrics."""
+def draw(view: PreviewStatus, *, in_api: bool = True) -> None:
+    """Draw the card: heading and outcome, prompt to expand, both answers, metrics.
+
+    ``in_api``: whether the API has this run, so that links lead to its texts.
+    """
     latest = view.latest_preview
     if latest is None:
         st.html(kit.empty(TITLE, "No preview has been logged.", _EMPTY_NEXT) + _problems(view))
         return
     shown = _shown(latest)
-    st.html(outcome_html(shown, view) + f'<div class="cr">{_cut(shown)}</div>')
+    st.html(outcome_html(shown, view) + f'<div class="cr">{_cut(shown, in_api)}</div>')
     with st.expander("Prompt", key="preview-prompt"):
         st.html(f'<div class="cr">{kit.text_box(kit.text(shown.prompt))}</div>')
     st.html(answers_html(shown) + _problems(view))
@@ -59,9 +64,9 @@ def outcome_html(preview: Preview, view: PreviewStatus) -> str:
     return kit.card(TITLE, *_about(preview), aside=kit.ago(age))
 
 
-def detail_html(preview: Shown) -> str:
+def detail_html(preview: Shown, *, in_api: bool = True) -> str:
     """Everything of one preview: example, outcome, prompt, answers, metrics, all its fields."""
-    prompt = _cut(preview) + kit.heading("Prompt") + kit.text_box(kit.text(preview.prompt))
+    prompt = _cut(preview, in_api) + kit.heading("Prompt") + kit.text_box(kit.text(preview.prompt))
     said = f"Logged {preview.ts.astimezone():%Y-%m-%d %H:%M:%S %Z}"
     if is_ahead(preview):
         said += ", which is in the future: the clock of its machine is wrong"
@@ -170,12 +175,17 @@ def _contracts(preview: Shown) -> list[str]:
     ]
 
 
-def _cut(preview: Shown) -> str:
+def _cut(preview: Shown, in_api: bool) -> str:
     """Which texts are not shown whole, and where they are."""
+    if not isinstance(preview, PreviewRow | LatestPreview) or not preview.cut:
+        return ""
+    if not in_api:
+        lengths = ", ".join(f"{name} ({size:,} in all)" for name, size in preview.cut.items())
+        return kit.note(
+            f"Cut, with their lengths in characters: {lengths.replace('_', ' ')}. {NOT_IN_API}"
+        )
     if isinstance(preview, PreviewRow):
         return _cut_of_row(preview)
-    if not isinstance(preview, LatestPreview) or not preview.cut:
-        return ""
     parts = [f"{name.replace('_', ' ')} ({size:,} in all)" for name, size in preview.cut.items()]
     return (
         f'<p class="cr-note">Cut, with their lengths in characters: {kit.text(", ".join(parts))}. '

@@ -145,3 +145,10 @@ def test_the_whole_view_stays_within_20_kb_whatever_the_groups_are_called(
 def test_twenty_patterns_are_all_told() -> None:
     names = {f"pattern {number}": number + 1 for number in range(20)}
     assert shown_groups(names, 95) == {name: name for name in names}
+
+
+def test_the_card_of_a_run_that_the_api_lacks_has_no_link_into_another() -> None:
+    latest = latest_preview(a_preview(prompt="x" * 30_000))
+    assert 'href="/api/' in card.detail_html(latest)
+    elsewhere = card.detail_html(latest, in_api=False)
+    assert "href=" not in elsewhere and "30,000 in all" in elsewhere

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.current import serving
+from app.current import runs, serving
 from app.history import HistoryNotReady
 from app.monitor import Monitor
 from app.settings import load_settings
@@ -213,3 +213,11 @@ class TestRuns:
             broken.status_file.unlink()
             broken.status_file.parent.rmdir()
             broken.path.rmdir()
+
+
+def test_what_leads_to_the_api_is_offered_for_its_run_alone(analysed: Monitor) -> None:
+    assert "api/preview/history.csv" in html(open_page("previews"))
+    name = next(each for each in runs().directories() if each != "first")
+    other = html(open_page("previews", run=name))
+    assert "api/" not in other
+    assert "Start the app for this run to download it." in other

@@ -117,9 +117,9 @@ class TestFloods:
             ),
             (
                 "a million graphics cards",
-                "for number, parts in questions():\n answer('host', number, 'x')\n for part in "
-                "parts:\n  for _ in range(1_000): say((b'@%s %d:%s\\n' % (part.encode(), number, GPU)) "
-                "* 1_000)",
+                "for number, parts in questions():\n answer('host', number, 'x')\n"
+                " for part in parts:\n  line = b'@%s %d:%s\\n' % (part.encode(), number, GPU)\n"
+                "  for _ in range(1_000): say(line * 1_000)",
             ),
         ],
     )
