@@ -30,6 +30,8 @@ from control_room.history.patterns import PatternRules
 TAKEN_EVERY_S = 5.0  # into the means of a minute
 ONE_FILE_S = 300.0  # at most, to take one file of the logs into the history
 _WEBSOCKET = "streamlit.web.server.starlette.starlette_websocket"
+LEAST_PATIENCE_S = 60.0
+MOST_STEPS = 12  # on the way to a machine's reading, each with its own time limit
 GPU, HOST = "gpu", "host"  # of this machine
 HISTORY = "history"
 # Of the run that the app was started for, and of no other that is looked at beside it.
@@ -158,7 +160,8 @@ def _over_ssh(machine: Machine, settings: Settings) -> Source[Any]:
         disk=machine.ssh.disk,
         interval_s=intervals.machines_s,
     )
-    return Source(ssh_source(machine), intervals.machines_s, watch.read, watch.close)
+    patience_s = _patience_s(settings)
+    return Source(ssh_source(machine), intervals.machines_s, watch.read, watch.close, patience_s)
 
 
 def _over_http(machine: Machine, settings: Settings) -> Source[Any]:
@@ -173,4 +176,10 @@ def _over_http(machine: Machine, settings: Settings) -> Source[Any]:
         key=machine.http.key,
         timeout_s=intervals.machine_timeout_s,
     )
-    return Source(http_source(machine), intervals.machines_s, watch.read, watch.close)
+    patience_s = _patience_s(settings)
+    return Source(http_source(machine), intervals.machines_s, watch.read, watch.close, patience_s)
+
+
+def _patience_s(settings: Settings) -> float:
+    """What a machine that is slow, or gone, may take for a reading: it is no fault of the app's."""
+    return max(LEAST_PATIENCE_S, MOST_STEPS * settings.intervals.machine_timeout_s)

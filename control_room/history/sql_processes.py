@@ -82,6 +82,8 @@ class SqlProcesses:
         """
         if len(text) > _MAX_TEXT:
             raise SqlRefused(f"A question may have {_MAX_TEXT:,} characters; this has more.")
+        if any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise SqlRefused("A question is text in UTF-8; this has half a letter (a surrogate).")
         if not self._slots.acquire(timeout=self.limits.timeout_s):
             raise SqlRefused(
                 f"{self.limits.at_once} other questions are being answered. Ask again in a moment."

@@ -51,6 +51,22 @@ def test_an_app_that_nobody_asked_for_the_history_is_well(monitor: Monitor) -> N
     assert set(told.json()["sources"]) >= {"training", "previews", "history", "gpu", "host"}
 
 
+def test_a_machine_may_take_as_long_as_the_user_lets_each_step_take(run_dir: Path) -> None:
+    box = {"name": "box", "role": "inference", "http": {"url": "http://127.0.0.1:9"}}
+    over_ssh = {"name": "other", "role": "training", "ssh": {"host": "127.0.0.1"}}
+    for timeout_s, patience_s in ((5.0, 60.0), (60.0, 720.0)):
+        settings = load_settings(
+            {
+                "run_dir": str(run_dir),
+                "machines": [box, over_ssh],
+                "intervals": {"machine_timeout_s": timeout_s},
+            }
+        )
+        watching = Monitor(settings)
+        patience = {s.name: s.patience_s for s in watching._sampler._sources}
+        assert patience["http box"] == patience["ssh other"] == patience_s
+
+
 def test_a_history_that_keeps_failing_is_named(
     monitor: Monitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

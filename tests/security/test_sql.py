@@ -211,6 +211,13 @@ def test_nothing_but_reading_the_tables_is_allowed(
     assert answered_as_ever(index, processes)
 
 
+def test_a_question_that_is_no_text_is_told_so(
+    index: HistoryIndex, processes: SqlProcesses
+) -> None:
+    with pytest.raises(SqlRefused, match="surrogate"):
+        index.ask("SELECT '\ud800'", processes)
+
+
 def asking(index: HistoryIndex, processes: SqlProcesses, text: str = ENDLESS) -> threading.Thread:
     """Somebody who asks; what comes of it is in ``thread.name`` when it has ended."""
 
