@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -73,7 +75,7 @@ def test_a_history_that_keeps_failing_is_named(
     monkeypatch.setattr(module, "FAILING_AFTER_S", 0.3)
 
     def broken(self: RunHistory, index: object) -> object:
-        raise OSError("the disk is gone")
+        raise OSError(errno.EIO, os.strerror(errno.EIO), "the/disk")
 
     with monkeypatch.context() as patched:
         patched.setattr(RunHistory, "_take_in", broken)
@@ -82,7 +84,7 @@ def test_a_history_that_keeps_failing_is_named(
         told = answer(monitor)
         assert told.status_code == 503
         assert told.json()["history"] == "failing"
-        assert "the disk is gone" in told.json()["reasons"][0]
+        assert os.strerror(errno.EIO) in told.json()["reasons"][0]
     wait_until(lambda: app_health(monitor).status == "ok", what="the recovery")
     assert answer(monitor).json()["history"] == "ready"
 
