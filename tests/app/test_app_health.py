@@ -84,7 +84,7 @@ def test_a_history_that_keeps_failing_is_named(
         told = answer(monitor)
         assert told.status_code == 503
         assert told.json()["history"] == "failing"
-        assert os.strerror(errno.EIO) in told.json()["reasons"][0]
+        assert os.strerror(errno.EIO).lower() in told.json()["reasons"][0]
     wait_until(lambda: app_health(monitor).status == "ok", what="the recovery")
     assert answer(monitor).json()["history"] == "ready"
 
