@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Generic
 
+from control_room.history.rejects import Rejects
 from control_room.history.tail import LogTail, Reject
 from control_room.records import AnyRecord, parse_line
 from control_room.rundir import LogKind, RunDir
@@ -29,16 +30,16 @@ class RecordTail(Generic[AnyRecord]):
     def read(self) -> tuple[list[AnyRecord], bool]:
         """The new records, and whether a file was replaced by another."""
         batch = self._tail.read()
-        records, rejects = [], list(batch.rejects)
+        records, rejects = [], Rejects(batch.rejects)
         for line in batch.lines:
             try:
                 record = parse_line(self._record_class, line.data)
                 self._steps.check(getattr(record, "step", None))
                 records.append(record)
             except ValueError as error:
-                rejects.append(Reject(line.file, line.number, str(error)))
-        self._reject_count += len(rejects)
-        self._newest_reject = rejects[-1] if rejects else self._newest_reject
+                rejects.add(Reject(line.file, line.number, str(error)))
+        self._reject_count += rejects.lines
+        self._newest_reject = rejects.newest or self._newest_reject
         self._problems = batch.problems
         return records, bool(batch.restarted)
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from control_room.fields import FieldRule, rules_of
 from control_room.history.extra import extra
+from control_room.history.rejects import Rejects
 from control_room.history.schema import Table
 from control_room.history.tail import Block, Reject
 from control_room.records import Record, parse_line
@@ -64,18 +65,18 @@ class Columns:
         records: list[Record] = []
         numbers: list[int] = []
         files: list[str] = []
-        rejects: list[Reject] = []
+        rejects = Rejects()
         for line in chain.from_iterable(block.lines() for block in blocks):
             try:
                 records.append(self._parse(line.data))
             except ValueError as error:
-                rejects.append(Reject(line.file, line.number, str(error)))
+                rejects.add(Reject(line.file, line.number, str(error)))
             else:
                 numbers.append(line.number)
                 files.append(line.file.name)
         if not records:
-            return None, rejects
-        return self._in_order(self._from_records(records, numbers, files)), rejects
+            return None, rejects.listed()
+        return self._in_order(self._from_records(records, numbers, files)), rejects.listed()
 
     def _from_records(
         self, records: Sequence[Any], numbers: Sequence[int], files: Sequence[str]

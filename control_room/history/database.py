@@ -27,7 +27,7 @@ CREATE TABLE files (
     seen_inode BIGINT, seen_size BIGINT, seen_mtime_ns BIGINT, seen_ctime_ns BIGINT,
     PRIMARY KEY (kind, name)
 );
-CREATE TABLE rejects (kind VARCHAR, file VARCHAR, line BIGINT, reason VARCHAR);
+CREATE TABLE rejects (kind VARCHAR, file VARCHAR, line BIGINT, reason VARCHAR, lines BIGINT);
 CREATE TABLE repeats (file VARCHAR, line BIGINT, first_file VARCHAR, first_line BIGINT);
 """
 # All that a database can hold besides rows; asked of the system, as a macro may have any name.
@@ -79,12 +79,11 @@ class Database:
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
             "python_enable_replacements": "false",
-            "lock_configuration": "true",
         }
         if path is None:
             # In memory means in memory: no spilling into the working directory.
             config = {**self._config, "temp_directory": ""}
-            self.connection = self._duckdb.connect(":memory:", config=config)
+            self.connection = self._opened(":memory:", config)
             self._make_tables()
             return
         if inside is not None:
@@ -160,13 +159,20 @@ class Database:
         self._make_tables()
         self._shares.take(path)
 
+    def _opened(self, where: str, config: dict[str, str]) -> Any:
+        connection = self._duckdb.connect(where, config=config)
+        # It is drawn on the output of whoever reads a history for more than two seconds.
+        connection.execute("SET enable_progress_bar = false")
+        connection.execute("SET lock_configuration = true")
+        return connection
+
     def _connect(self, path: Path) -> Any:
         # Nobody else of this program has it open. A process that answered a question for one that
         # was killed may, for a moment.
         deadline = time.monotonic() + _LET_GO_S
         while True:
             try:
-                return self._duckdb.connect(str(path), config=self._config)
+                return self._opened(str(path), self._config)
             except self._duckdb.IOException as error:
                 if "set lock" not in str(error):
                     raise

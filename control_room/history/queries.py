@@ -285,7 +285,7 @@ def choices(cursor: Cursor, column: str) -> list[str]:
 def reject_counts(cursor: Cursor) -> list[tuple[str, int, int, str]]:
     """Of each file with lines that cannot be read: name, how many, the newest and its reason."""
     query = (
-        "SELECT file, count(*), max(line), arg_max(reason, line) "
+        "SELECT file, sum(lines)::BIGINT, max(line), arg_max(reason, line) "
         "FROM rejects GROUP BY file ORDER BY file DESC"
     )
     return cursor.execute(query).fetchall()

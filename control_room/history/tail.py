@@ -46,18 +46,23 @@ class Block:
 
     def lines(self) -> Iterator[Line]:
         """Each line that is not blank."""
-        for number, data in enumerate(self.data[:-1].split(b"\n"), start=self.first_number):
+        start = 0
+        # One after the other: a list of millions would take many times the block's size.
+        for number in range(self.first_number, self.first_number + self.count):
+            end = self.data.index(b"\n", start)
+            data, start = self.data[start:end], end + 1
             if data.strip():
                 yield Line(self.file, number, data)
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A line that cannot be read, and why."""
+    """A line that cannot be read, and why; or the newest of ``lines`` such lines of a file."""
 
     file: Path
     line_number: int
     reason: str
+    lines: int = 1
 
 
 @dataclass(frozen=True, slots=True)

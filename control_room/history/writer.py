@@ -16,6 +16,7 @@ from control_room.history.columns import SMALL_BLOCK_BYTES, Columns, arrow_type
 from control_room.history.extra import extra
 from control_room.history.folding import fold_column
 from control_room.history.patterns import OTHER, PatternRules
+from control_room.history.rejects import Rejects
 from control_room.history.repeats import FIND_REPEATS
 from control_room.history.row_sizes import row_sizes
 from control_room.history.schema import LONG_TEXTS, SEARCH_SEPARATOR, SIZE, Table
@@ -107,19 +108,19 @@ class TableWriter:
 
     def add(self, parts: Iterable[Part]) -> tuple[int, int]:
         """Append the parts as they come; return how many rows and rejects there were."""
-        before, rejects = self._count, list[Reject]()
+        before, rejects = self._count, Rejects()
         self._added = None
         reader = self._arrow.RecordBatchReader.from_batches(
             self._schema, self._batches(parts, rejects)
         )
         self._take("incoming", reader, self._table.name)
-        if rejects:
-            self._add_rejects(rejects)
+        if rejects.lines:
+            self._add_rejects(rejects.listed())
         added = self._count - before
         times: tuple[datetime, datetime] | None = self._added
         if times is not None and self._table.kind == "preview":
             added -= self._take_out_repeats(*times)
-        return added, len(rejects)
+        return added, rejects.lines
 
     def files_to_judge_anew(self, max_step: int) -> list[str]:
         """Files with lines that ``max_step`` judges otherwise than they were judged.
@@ -135,7 +136,7 @@ class TableWriter:
             "AND regexp_extract(replace(reason, ',', ''), 'step (\\d+)', 1)::BIGINT"
         )
         ((left_out,),) = self._connection.execute(
-            f"SELECT count(*) {rejects} > ?", [kind, max_step]
+            f"SELECT coalesce(sum(lines), 0) {rejects} > ?", [kind, max_step]
         ).fetchall()
         self.max_step = max_step = MAX_STEP if rows + left_out > FEW else max_step
         found = self._connection.execute(
@@ -185,12 +186,12 @@ class TableWriter:
         )
         self._disordered_from = None
 
-    def _batches(self, parts: Iterable[Part], rejects: list[Reject]) -> Iterator[Any]:
+    def _batches(self, parts: Iterable[Part], rejects: Rejects) -> Iterator[Any]:
         # DuckDB sets memory aside for each batch, however small.
         waiting: list[Any] = []
         size = 0
         for part in parts:
-            rejects += part.rejects
+            rejects.add_all(part.rejects)
             if part.rows is None:
                 continue
             waiting.append(self._numbered(part.rows))
@@ -262,6 +263,7 @@ class TableWriter:
             "file": [reject.file.name for reject in rejects],
             "line": [reject.line_number for reject in rejects],
             "reason": [reject.reason for reject in rejects],
+            "lines": [reject.lines for reject in rejects],
         }
         self._take("rejected", self._arrow.table(rows), "rejects")
 
