@@ -35,6 +35,18 @@ class Health(BaseModel):
     sources: dict[str, SourceHealth]
 
 
+def is_stuck(health: Health) -> bool:
+    """Whether the app itself hangs, so that a new start may help.
+
+    It does not help a driver or a machine that hangs, nor a full disk.
+    """
+    return (
+        not health.sampler_alive
+        or health.views_age_s >= STALE_AFTER_S
+        or health.sources[HISTORY].hangs_s is not None
+    )
+
+
 def app_health(monitor: Monitor) -> Health:
     """How the app is now."""
     alive, age_s, now = monitor.alive(), monitor.tick_age_s, time.time()

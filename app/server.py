@@ -12,6 +12,7 @@ import gc
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from app.api import PATHS, create_api
-from app.app_health import app_health
+from app.app_health import app_health, is_stuck
 from app.content_policy import content_policy
 from app.current import serving
 from app.guard import Guard
@@ -28,7 +29,7 @@ from app.hosts import hosts_of
 from app.monitor import Monitor
 from app.nodelay import answer_at_once
 from app.oom import go_before_the_trainer
-from app.service import told_of
+from app.service import Condition, told_of
 from app.settings import Settings, load_settings
 from app.sources import hush_libraries
 from app.streamlit_config import forget_working_dir
@@ -62,7 +63,7 @@ def create_app(settings: Settings) -> st.App:
         answer_at_once(settings.port)
         collector = asyncio.create_task(_collect_garbage())
         with serving(monitor):
-            async with told_of(lambda: app_health(monitor).reasons):
+            async with told_of(partial(_condition, monitor)):
                 yield
         collector.cancel()
         # Joining threads blocks; the event loop still has connections to close.
@@ -96,6 +97,11 @@ def server_config(settings: Settings) -> dict[str, Any]:
         "server.port": settings.port,
         "logger.level": settings.log_level,
     }
+
+
+def _condition(monitor: Monitor) -> Condition:
+    health = app_health(monitor)
+    return Condition(health.reasons, is_stuck(health))
 
 
 async def _collect_garbage() -> None:

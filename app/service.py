@@ -1,7 +1,7 @@
 """Tells the service manager (systemd) how the app is: sd_notify, with the standard library.
 
-READY=1 once requests are taken, WATCHDOG=1 while the app is well, STOPPING=1 at the end. Where no
-service manager asks for it (``NOTIFY_SOCKET``), nothing is done. Nothing here ever waits.
+READY=1 once requests are taken, WATCHDOG=1 while the app itself does not hang, STOPPING=1 at the
+end. Where no service manager asks for it (``NOTIFY_SOCKET``), nothing is done. Nothing here waits.
 """
 
 from __future__ import annotations
@@ -20,6 +20,14 @@ log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 0.05  # whether the socket listens
 _STATUS_EVERY_S = 10.0  # where there is no watchdog
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Why the app is not well, nothing when it is; and whether a new start may help."""
+
+    reasons: Sequence[str]
+    is_stuck: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +60,16 @@ def service_manager(environ: Mapping[str, str] = os.environ) -> ServiceManager |
 
 
 @asynccontextmanager
-async def told_of(reasons: Callable[[], Sequence[str]]) -> AsyncIterator[None]:
-    """Keep the service manager told for the length of the block.
+async def told_of(look: Callable[[], Condition]) -> AsyncIterator[None]:
+    """Keep the service manager told of what ``look`` finds, for the length of the block.
 
-    ``reasons``: why the app is not well; none when it is. The watchdog is fed from the event
-    loop, so that one that is blocked is found out as well.
+    The watchdog is fed from the event loop, so that one that is blocked is found out as well.
     """
     manager = service_manager()
     if manager is None:
         yield
         return
-    telling = asyncio.create_task(_keep_told(manager, reasons))
+    telling = asyncio.create_task(_keep_told(manager, look))
     try:
         yield
     finally:
@@ -70,14 +77,15 @@ async def told_of(reasons: Callable[[], Sequence[str]]) -> AsyncIterator[None]:
         manager.tell("STOPPING=1", "STATUS=Stopping")
 
 
-async def _keep_told(manager: ServiceManager, reasons: Callable[[], Sequence[str]]) -> None:
+async def _keep_told(manager: ServiceManager, look: Callable[[], Condition]) -> None:
     while not _listening():
         await asyncio.sleep(_LOOK_EVERY_S)
     manager.tell("READY=1")
     while True:
-        found = reasons()
-        status = f"STATUS=Failing: {'; '.join(found)}" if found else "STATUS=Watching"
-        fed = ["WATCHDOG=1"] if manager.watchdog_s is not None and not found else []
+        found = look()
+        failing = f"STATUS=Failing: {'; '.join(found.reasons)}"
+        status = failing if found.reasons else "STATUS=Watching"
+        fed = [] if manager.watchdog_s is None or found.is_stuck else ["WATCHDOG=1"]
         manager.tell(*fed, status)
         # Twice in its time, as systemd asks for.
         await asyncio.sleep((manager.watchdog_s or 2 * _STATUS_EVERY_S) / 2)

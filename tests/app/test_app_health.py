@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 
 from app import app_health as module
 from app.api import create_api
-from app.app_health import app_health
+from app.app_health import SourceHealth, app_health, is_stuck
 from app.history import RunHistory
 from app.monitor import Monitor
 from app.settings import load_settings
@@ -190,3 +190,17 @@ def test_the_real_app_is_well_and_names_every_part(run_dir: Path, tmp_path: Path
         assert set(told.json()) == {
             *("status", "reasons", "sampler_alive", "views_age_s", "history", "sources"),
         }
+
+
+def test_a_new_start_is_wanted_where_the_app_itself_hangs(monitor: Monitor) -> None:
+    well = app_health(monitor)
+    history = well.sources["history"]
+    assert not is_stuck(well)
+    driver = {**well.sources, "gpu": SourceHealth(age_s=None, error=None, hangs_s=70.0)}
+    assert not is_stuck(well.model_copy(update={"sources": driver, "status": "failing"}))
+    for worse in (
+        {"sampler_alive": False},
+        {"views_age_s": 60.0},
+        {"sources": {"history": history.model_copy(update={"hangs_s": 400.0})}},
+    ):
+        assert is_stuck(well.model_copy(update=worse))

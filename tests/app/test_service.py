@@ -17,8 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from app.service import ServiceManager, service_manager, told_of
+from app.service import Condition, ServiceManager, service_manager, told_of
 from tests.support import PATIENCE_S, ROOT, free_port, wait_until
+
+WELL = Condition([], is_stuck=False)
 
 
 def listener(name: str) -> socket.socket:
@@ -58,25 +60,29 @@ def test_the_real_app_says_that_it_is_ready_well_and_stopping(name: str, tmp_pat
             app.wait(timeout=PATIENCE_S)
 
 
-def test_an_app_that_is_not_well_does_not_feed_the_watchdog(
+def test_an_app_that_is_stuck_does_not_feed_the_watchdog(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", name)
     monkeypatch.setenv("WATCHDOG_USEC", "20000")
-    reasons: list[str] = []
+    found = [WELL]
 
     async def main(manager: socket.socket) -> None:
         def next_one() -> bytes:
             return manager.recv(4096)
 
-        async with told_of(lambda: reasons):
+        async with told_of(lambda: found[-1]):
             assert await asyncio.to_thread(next_one) == b"READY=1"
             assert await asyncio.to_thread(next_one) == b"WATCHDOG=1\nSTATUS=Watching"
-            reasons.append("history: no answer for 70 s")
+            found.append(Condition(["gpu: no answer for 70 s"], is_stuck=False))
+            while b"Failing" not in (message := await asyncio.to_thread(next_one)):
+                pass
+            assert message == b"WATCHDOG=1\nSTATUS=Failing: gpu: no answer for 70 s"
+            found.append(Condition(["history: no answer for 70 s"], is_stuck=True))
             while b"WATCHDOG=1" in (message := await asyncio.to_thread(next_one)):
                 pass
             assert message == b"STATUS=Failing: history: no answer for 70 s"
-            reasons.clear()
+            found.append(WELL)
             while message.startswith(b"STATUS=Failing"):
                 message = await asyncio.to_thread(next_one)
             assert message.startswith(b"WATCHDOG=1")
