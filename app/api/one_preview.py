@@ -32,7 +32,6 @@ from control_room.history.whole import json_chunks, text_chunks
 TEXTS = tuple(name for name, sql in TABLES["preview"].columns.items() if sql == "VARCHAR")
 # A text of one preview that is held whole; a longer one is streamed.
 _HELD_CHARS = 2**18
-_PLAIN = {"X-Content-Type-Options": "nosniff"}
 
 
 def one_preview_routes(router: APIRouter, monitor: Monitor) -> None:
@@ -104,7 +103,6 @@ def one_preview_routes(router: APIRouter, monitor: Monitor) -> None:
             visible_chunks(chunks) if visible else chunks,
             what=f"The {text} of preview {id}",
             media_type="text/plain; charset=utf-8",
-            headers=_PLAIN,
         )
 
 
