@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -11,7 +12,8 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,6 +35,12 @@ def wait_until(
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not come true within {timeout_s:g} s"
         pause.wait(0.01)
+
+
+def run_async(coroutine: Coroutine[object, object, None]) -> None:
+    """``asyncio.run``, in a thread: a browser of the session leaves a loop running in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, coroutine).result()
 
 
 def free_port() -> int:

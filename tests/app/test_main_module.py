@@ -24,7 +24,7 @@ def test_help_tells_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["--port", "abc"], "port = 'abc'"),
         (["--set", "intervals.gpu_s=-1"], "intervals.gpu_s = -1"),
-        (["--set", "gpu_s"], "--set gpu_s: expected NAME=VALUE"),
+        (["--set", "gpu_s"], "--set: expected NAME=VALUE"),
         (["--set", "port.deep=1", "--port", "1"], "port has no settings of its own"),
     ],
 )

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from app.service import Condition, ServiceManager, service_manager, told_of
-from tests.support import PATIENCE_S, ROOT, free_port, wait_until
+from tests.support import PATIENCE_S, ROOT, free_port, run_async, wait_until
 
 WELL = Condition([], is_stuck=False)
 
@@ -90,7 +90,7 @@ def test_an_app_that_is_stuck_does_not_feed_the_watchdog(
             message = next_one()
 
     with listener(name) as manager, socket.create_server(("127.0.0.1", 0)):
-        asyncio.run(main(manager))
+        run_async(main(manager))
 
 
 def test_nobody_is_told_where_nobody_asks() -> None:

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from control_room.previews.log import open_failures
 from tests.control_room.previews.conftest import EXAMPLES, Bench
 from tests.control_room.previews.model_server import ModelServer, completion
-from tests.support import free_port, wait_until
+from tests.support import free_port, run_async, wait_until
 
 Serve = Callable[..., ModelServer]
 
@@ -659,7 +659,7 @@ def test_it_works_where_an_event_loop_is_running(bench: Bench, serve: Serve) -> 
     async def notebook() -> None:
         bench.work_off(runner)
 
-    asyncio.run(notebook())
+    run_async(notebook())
     assert len(bench.previews()) == EXAMPLES
 
 
