@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from control_room.error_words import words_for
 from control_room.history.database import is_damage
 from control_room.history.extra import extra
 from control_room.history.guard import guarded, is_closed
@@ -189,7 +190,12 @@ class RunHistory:
 
     def _failed(self, error: Exception) -> None:
         self._look_for_damage(error)
-        raise HistoryFailed(f"The history cannot answer this: {error}") from error
+        log.warning("the history could not answer: %s", error)  # it may quote what was logged
+        if isinstance(error, extra("duckdb").OutOfMemoryException):
+            why = f"it takes more than history.memory_limit_mb, {self._memory_limit_mb}, allows"
+        else:
+            why = f"{words_for(error)} (the app's log says more)"
+        raise HistoryFailed(f"The history cannot answer this: {why}.") from error
 
     def _look_for_damage(self, error: Exception) -> None:
         """Raises :class:`HistoryNotReady` where asking again helps."""

@@ -80,4 +80,14 @@ def test_what_it_has_no_memory_for_is_named(monitor: Monitor, address: str) -> N
     error = duckdb.OutOfMemoryException("could not allocate block of 1 GiB")
     status, detail, again = ask(monitor, error, address)
     assert (status, again) == (500, None)
-    assert "cannot answer this" in detail and "1 GiB" in detail
+    assert "cannot answer this: it takes more than history.memory_limit_mb" in detail
+
+
+def test_what_a_failure_quotes_stays_in_the_log(
+    monitor: Monitor, caplog: pytest.LogCaptureFixture
+) -> None:
+    error = duckdb.ConversionException("Could not convert string 'CANARY' to INT64")
+    status, detail, _ = ask(monitor, error, ADDRESSES[0])
+    assert status == 500
+    assert "CANARY" not in detail and "log" in detail
+    assert "CANARY" in caplog.text
