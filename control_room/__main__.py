@@ -21,6 +21,7 @@ from control_room.importing import (
     Watch,
     import_files,
 )
+from control_room.links_option import may_follow_links
 from control_room.rescoring import rescore
 from control_room.retention import (
     COMPRESS_AFTER_DAYS,
@@ -69,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     importing.add_argument(
         "--watch", action="store_true", help="keep importing what appears there, until Ctrl-C"
     )
-    _may_follow(importing)
+    may_follow_links(importing)
     scoring = commands.add_parser(
         "score",
         help="score a preview log anew, without asking the model again",
@@ -104,19 +105,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     retaining.add_argument("--keep-all", action="store_true", help="compress, but delete nothing")
     retaining.add_argument("--dry-run", action="store_true", help="only print what would be done")
-    _may_follow(retaining)
+    may_follow_links(retaining)
     return parser
-
-
-def _may_follow(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--follow-links",
-        action="append",
-        default=[],
-        type=Path,
-        metavar="DIR",
-        help="a directory outside that links in the run directory may lead to",
-    )
 
 
 def _run(arguments: argparse.Namespace) -> RunDir:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from control_room.extra import MissingExtra, load_extra
 from control_room.inside import LeadsOut
+from control_room.links_option import may_follow_links
 from control_room.quiet_logs import keep_secrets_out_of_logs
 from control_room.rundir import RunDir
 
@@ -77,14 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         help="your own settings; default: previews.toml where you stand, over that in "
         "~/.config/control-room. The run's own says what is asked, and what counts as right",
     )
-    parser.add_argument(
-        "--follow-links",
-        action="append",
-        default=[],
-        type=Path,
-        metavar="DIR",
-        help="a directory outside that links in the run directory may lead to",
-    )
+    may_follow_links(parser)
     parser.add_argument("--once", action="store_true", help="do what is due now, then end")
     return parser
 

@@ -1,12 +1,19 @@
-"""A page as Streamlit runs it, without a browser."""
+"""A page as Streamlit runs it, without a browser, and a run for it to show."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
-from tests.support import ROOT
+from app.current import serving
+from app.history import HistoryNotReady
+from app.monitor import Monitor
+from app.settings import load_settings
+from tests.support import ROOT, wait_until
 
 
 def open_page(name: str, **query: str) -> AppTest:
@@ -27,3 +34,22 @@ def html(page: AppTest) -> str:
 def warnings(page: AppTest) -> list[str]:
     """The texts of the page's warnings, as a person reads them."""
     return [re.sub(r"\\([^a-zA-Z0-9\s])", r"\1", each.value) for each in page.warning]
+
+
+@contextmanager
+def watching_run(path: Path) -> Iterator[Monitor]:
+    """A Monitor that pages see, once it has read the run's status and its history."""
+    started = Monitor(load_settings({"run_dir": str(path)}))
+    started.start()
+
+    def has_read() -> bool:
+        try:
+            started.history.cursor()
+        except HistoryNotReady:
+            return False
+        return started.views.live.status is not None
+
+    with serving(started):
+        wait_until(has_read, what="the run")
+        yield started
+    started.stop()

@@ -12,16 +12,14 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.current import serving
-from app.history import HistoryNotReady
 from app.monitor import Monitor
-from app.settings import load_settings
 from control_room import RunDir
 from control_room.fields import MAX_STEP
 from control_room.history.schema import TABLES
 from control_room.records import fields_to_json_line
 from control_room.rundir import LogKind
-from tests.support import ROOT, wait_until
+from tests.pages.opened import watching_run
+from tests.support import ROOT
 
 LARGE = 2**63 - 1
 STEPS = (0, 1, 2, 10**6, MAX_STEP)
@@ -130,20 +128,8 @@ def record(run: RunDir) -> None:
 def watching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitor]:
     path = tmp_path_factory.mktemp("extremes") / "run"
     record(RunDir(path))
-    started = Monitor(load_settings({"run_dir": str(path)}))
-    started.start()
-
-    def indexed() -> bool:
-        try:
-            started.history.cursor()
-        except HistoryNotReady:
-            return False
-        return started.views.live.status is not None
-
-    with serving(started):
-        wait_until(indexed, 60, "the history")
+    with watching_run(path) as started:
         yield started
-    started.stop()
 
 
 @pytest.mark.parametrize("name", PAGES)

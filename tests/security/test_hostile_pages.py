@@ -10,11 +10,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 from streamlit.testing.v1 import AppTest
 
-from app.current import serving
-from app.history import HistoryNotReady
 from app.monitor import Monitor
-from app.settings import load_settings
-from tests.pages.opened import html
+from tests.pages.opened import html, watching_run
 from tests.security.chromium import watched
 from tests.security.hostile_run import TEXTS, record_hostile_run
 from tests.support import PATIENCE_S, ROOT, serving_app, wait_until
@@ -36,20 +33,8 @@ _EACH = 5
 def watching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitor]:
     path = tmp_path_factory.mktemp("hostile") / "run"
     record_hostile_run(path)
-    started = Monitor(load_settings({"run_dir": str(path)}))
-    started.start()
-
-    def read() -> bool:
-        try:
-            started.history.cursor()
-        except HistoryNotReady:
-            return False
-        return started.views.live.status is not None
-
-    with serving(started):
-        wait_until(read, 60, "the hostile run")
+    with watching_run(path) as started:
         yield started
-    started.stop()
 
 
 @pytest.mark.parametrize("name", PAGES)
