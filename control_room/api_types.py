@@ -300,7 +300,7 @@ class LoggedPreview(TypedDict):
     sample_index: int | None
     temperature: float | None
     confidence: float | None
-    token_log_probs: list[float] | None
+    token_log_probs: list[float | None] | None
     top_p: float | None
     max_tokens: int | None
     seed: int | None

@@ -181,6 +181,14 @@ def test_a_star_stands_for_what_comes_without_asking(client: httpx.Client) -> No
     assert client.get(f"/api/preview/{plain['id']}?fields=*,token_log_probs").json() == more
 
 
+def test_a_number_of_a_list_that_json_lacks_is_described_as_null(client: httpx.Client) -> None:
+    schemas = client.get("/api/openapi.json").json()["components"]["schemas"]
+    for described in schemas.values():
+        for name in described.get("properties", {}).keys() & set(queries.LIST_COLUMNS):
+            lists, _ = described["properties"][name]["anyOf"]
+            assert {"type": "null"} in lists["items"]["anyOf"]
+
+
 def test_a_field_that_there_is_not_is_named_with_those_there_are(client: httpx.Client) -> None:
     (known,) = client.get(HISTORY).json()["previews"]
     for path in (HISTORY, f"/api/preview/{known['id']}"):
