@@ -21,7 +21,7 @@ from app.settings import (
     load_settings,
     settings_of_runs,
 )
-from control_room.quiet_logs import keep_secrets_out_of_logs
+from control_room.security.quiet_logs import keep_secrets_out_of_logs
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from app.settings import Http, Machine, Settings, Ssh
-from app.sources import hush_libraries
-from collectors.gpu import NvmlSession
-from collectors.gpu_reading import GpusReading
-from collectors.host import HostReading, HostWatch
-from collectors.training import LivenessPolicy, TrainingWatch
+from app.watch.sources import hush_libraries
+from collectors.files.training import LivenessPolicy, TrainingWatch
+from collectors.machines.gpu.local import NvmlSession
+from collectors.machines.gpu.reading import GpusReading
+from collectors.machines.host import HostReading, HostWatch
 from control_room.error_words import words_for
-from control_room.history.day_parts import day_parts
-from control_room.inside import LeadsOut
+from control_room.logs.day_parts import day_parts
 from control_room.rundir import LOG_KINDS, LogKind, RunDir
+from control_room.security.inside import LeadsOut
 
 Verdict = Literal["ok", "note", "wrong"]
 SIGNS: dict[Verdict, str] = {"ok": "✓", "note": "○", "wrong": "✕"}
@@ -107,7 +107,7 @@ def _machine(machine: Machine, settings: Settings) -> list[Finding]:
 
 
 def _ssh(machine: Machine, ssh: Ssh, settings: Settings) -> list[Finding]:
-    from collectors.ssh import SshWatch  # half a second of imports, for those who use it
+    from collectors.machines.ssh import SshWatch  # half a second of imports, for those who use it
 
     name = f"{machine.name}: SSH"
     watch = SshWatch(
@@ -127,7 +127,7 @@ def _ssh(machine: Machine, ssh: Ssh, settings: Settings) -> list[Finding]:
 
 
 def _http(machine: Machine, http: Http, settings: Settings) -> list[Finding]:
-    from collectors.inference_server import ServerWatch  # as above
+    from collectors.machines.inference_server import ServerWatch  # as above
 
     name = f"{machine.name}: server"
     watch = ServerWatch(

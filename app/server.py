@@ -21,22 +21,22 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from app.api import PATHS, create_api
-from app.app_health import app_health, is_stuck
-from app.content_policy import content_policy
-from app.current import serving
-from app.guard import Guard
-from app.hosts import hosts_of
-from app.monitor import Monitor
-from app.nodelay import answer_at_once
-from app.oom import go_before_the_trainer
-from app.service import Condition, told_of
+from app.serving.content_policy import content_policy
+from app.serving.guard import Guard
+from app.serving.hosts import hosts_of
+from app.serving.nodelay import answer_at_once
+from app.serving.oom import go_before_the_trainer
+from app.serving.service import Condition, told_of
+from app.serving.streamlit_config import forget_working_dir
 from app.settings import Settings, load_settings
-from app.sources import hush_libraries
-from app.streamlit_config import forget_working_dir
-from control_room.quiet_logs import keep_secrets_out_of_logs
+from app.ui.current import serving
+from app.watch.app_health import app_health, is_stuck
+from app.watch.monitor import Monitor
+from app.watch.sources import hush_libraries
+from control_room.security.quiet_logs import keep_secrets_out_of_logs
 
 ROOT = Path(__file__).resolve().parent.parent
-SCRIPT = ROOT / "app" / "main.py"
+SCRIPT = ROOT / "app" / "ui" / "main.py"
 STREAMLIT_PAGE = Path(st.__file__).parent / "static" / "index.html"
 
 # Streamlit's collection after every run is off (.streamlit/config.toml); this replaces it.
@@ -89,7 +89,7 @@ def create_app(settings: Settings) -> st.App:
 def server_config(settings: Settings) -> dict[str, Any]:
     """Streamlit's options that follow from the settings.
 
-    The rest is in .streamlit/config.toml, to which app/.streamlit leads: beside the script,
+    The rest is in .streamlit/config.toml, to which app/ui/.streamlit leads: beside the script,
     Streamlit finds it from any working directory.
     """
     return {

@@ -33,17 +33,18 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as EnvironmentError_
 
-from app.hosts import host_name
-from collectors.ssh_reading import SshTarget
-from control_room.address import Address
-from control_room.encoding import is_text
-from control_room.history.patterns import PatternRule
-from control_room.history.sql_processes import SqlLimits
-from control_room.redaction import is_secret_name, redacted
-from control_room.retention import COMPRESS_AFTER_DAYS, DELETE_AFTER_DAYS
+from app.serving.hosts import host_name
+from collectors.machines.ssh_reading import SshTarget
+from control_room.history.sql.processes import SqlLimits
+from control_room.logs.patterns import PatternRule
+from control_room.logs.retention import COMPRESS_AFTER_DAYS, DELETE_AFTER_DAYS
+from control_room.recording.encoding import is_text
 from control_room.rundir import RunDir
-from control_room.secret import Secret, key_from
-from control_room.setting_layers import (
+from control_room.security.address import Address
+from control_room.security.redaction import is_secret_name, redacted
+from control_room.security.secret import Secret, key_from
+from control_room.settings.files import SettingsFile, UnreadableSettings, own_files
+from control_room.settings.layers import (
     RUN_MAY_SET,
     absolute,
     anchored,
@@ -53,7 +54,6 @@ from control_room.setting_layers import (
     told_wrong,
     with_run,
 )
-from control_room.settings_files import SettingsFile, UnreadableSettings, own_files
 
 ENV_PREFIX = "CONTROL_ROOM_"
 FILE_NAME = "control_room.toml"
@@ -270,7 +270,7 @@ class Http(_Section):
         return self
 
     def key(self) -> Secret | None:
-        """The key as it is now. Raises :class:`control_room.secret.BadSecret`."""
+        """The key as it is now. Raises :class:`control_room.security.secret.BadSecret`."""
         return key_from(self.api_key_file, self.api_key_env)
 
 

@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Page, sync_playwright
 
-from app.assemble import assemble
-from app.monitor import Monitor
-from app.ready import ready_views
 from app.settings import load_settings
-from app.sources import samples_of
+from app.views.build import assemble
+from app.views.ready import ready_views
+from app.watch.monitor import Monitor
+from app.watch.sources import samples_of
 from bench.history import write_logs
 from bench.rows import Row, at_least, at_most
 from bench.serving import busy_trainer, chromium, served_app

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 from app.api import PATHS, create_api
-from app.content_policy import content_policy
-from app.guard import Guard
-from app.hosts import Hosts
-from app.monitor import Monitor
 from app.server import STREAMLIT_PAGE
+from app.serving.content_policy import content_policy
+from app.serving.guard import Guard
+from app.serving.hosts import Hosts
 from app.settings import load_settings
+from app.watch.monitor import Monitor
 from bench.rows import Row, at_most
 
 ASKS = 20_000

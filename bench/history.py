@@ -20,12 +20,13 @@ import duckdb
 import psutil
 
 from bench.rows import Row, at_least, at_most
-from control_room.history import aggregates, queries
+from control_room.history import queries
 from control_room.history.export import csv_chunks
 from control_room.history.filters import PreviewFilter
 from control_room.history.index import HistoryIndex
-from control_room.history.recent import RecentPreviews
-from control_room.records import PreviewRecord, parse_line
+from control_room.history.questions import aggregates
+from control_room.logs.recent import RecentPreviews
+from control_room.recording.records import PreviewRecord, parse_line
 from control_room.rundir import RunDir
 
 SIZES = {"3 k": 3_000, "100 k": 100_000, "1 M": 1_000_000, "10 M": 10_000_000}

@@ -18,17 +18,17 @@ from pathlib import Path
 
 import psutil
 
-from app.sources import hush_libraries
+from app.watch.sources import hush_libraries
 from bench.rows import Row, at_most
-from collectors.inference_server import ServerWatch
+from collectors.machines.inference_server import ServerWatch
+from collectors.machines.ssh import SshWatch
+from collectors.machines.ssh_reading import SshReading
 from collectors.sampler import Sampler, Source
-from collectors.ssh import SshWatch
-from collectors.ssh_reading import SshReading
-from control_room.address import Address
-from tests.collectors.http_stand_in import HttpServer
-from tests.collectors.ssh import outputs
-from tests.collectors.ssh.sshd import Sshd
-from tests.collectors.test_inference_server import native
+from control_room.security.address import Address
+from tests.collectors.machines.http_stand_in import HttpServer
+from tests.collectors.machines.ssh import outputs
+from tests.collectors.machines.ssh.sshd import Sshd
+from tests.collectors.machines.test_inference_server import native
 from tests.support import wait_until
 
 HOSTS = 50

@@ -55,7 +55,7 @@ class ControlRoom:
     @staticmethod
     def count(directory: Path) -> int:
         from control_room import MetricPoint, RunDir
-        from control_room.records import parse_line
+        from control_room.recording.records import parse_line
 
         logs = RunDir(directory / "run").logs("metrics").iterdir()
         lines = [line for log in logs for line in log.read_bytes().splitlines()]

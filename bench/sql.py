@@ -13,7 +13,7 @@ from pathlib import Path
 from bench.history import DAYS, START, log_lines, write_logs
 from bench.rows import Row, at_most
 from control_room.history.index import HistoryIndex
-from control_room.history.sql_processes import SqlLimits, SqlProcesses
+from control_room.history.sql.processes import SqlLimits, SqlProcesses
 from control_room.rundir import RunDir
 
 SIZES = {"100 k": 100_000, "1 M": 1_000_000}

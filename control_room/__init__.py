@@ -4,8 +4,8 @@ Importing this package pulls in the standard library only. ``control_room.histor
 ``history`` extra, ``control_room.previews`` the ``previews`` extra; they say so when it is missing.
 """
 
-from control_room.recorder import Recorder
-from control_room.records import (
+from control_room.recording.recorder import Recorder
+from control_room.recording.records import (
     EvalRecord,
     HeadRecord,
     MetricPoint,

@@ -21,9 +21,10 @@ from control_room.importing import (
     Watch,
     import_files,
 )
+from control_room.judging.scorers import Scorer, scorer_of
 from control_room.links_option import may_follow_links
-from control_room.rescoring import rescore
-from control_room.retention import (
+from control_room.logs.rescoring import rescore
+from control_room.logs.retention import (
     COMPRESS_AFTER_DAYS,
     DELETE_AFTER_DAYS,
     carry_out,
@@ -31,7 +32,6 @@ from control_room.retention import (
     plan,
 )
 from control_room.rundir import RunDir
-from control_room.scorers import Scorer, scorer_of
 
 _WATCH_EVERY_S = 2.0
 

@@ -15,8 +15,8 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode
 from urllib.request import Request, urlopen
 
-from control_room.address import Address, BadAddress, shown_url
 from control_room.error_words import words_for
+from control_room.security.address import Address, BadAddress, shown_url
 
 if TYPE_CHECKING:
     from control_room.api_types import (

@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import Literal
 
-from control_room.inside import Inside
+from control_room.security.inside import Inside
 
 LogKind = Literal["preview", "throughput", "metrics", "eval", "round", "note", "heads", "refused"]
 LOG_KINDS: tuple[LogKind, ...] = (

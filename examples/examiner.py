@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from control_room import PreviewRecord
-from control_room.scoring import Score, score
+from control_room.judging.scoring import Score, score
 from examples.model import (
     Batch,
     Generation,

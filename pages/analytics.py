@@ -8,20 +8,20 @@ from typing import Any
 
 import streamlit as st
 
-from app import charts
 from app.cards import kit
-from app.chart_box import chart_box
-from app.charts import Chart, HeatmapLimits
-from app.current import monitor
-from app.filter_bar import filter_bar, length_query
-from app.preview_filter import to_query
-from app.told_throughput import points_told, settings_told, told_samples
-from app.waiting import history_errors_told, history_or_wait
-from control_room.history import aggregates
-from control_room.history.aggregates import Rate, Statistics
+from app.charts import base as charts
+from app.charts.base import Chart, HeatmapLimits
+from app.ui.chart_box import chart_box
+from app.ui.current import monitor
+from app.ui.filter_bar import filter_bar, length_query
+from app.ui.waiting import history_errors_told, history_or_wait
+from app.views.preview_filter import to_query
+from app.watch.reported_throughput import points_told, settings_told, told_samples
 from control_room.history.filters import PreviewFilter
-from control_room.history.notes import notes
 from control_room.history.queries import Cursor
+from control_room.history.questions import aggregates
+from control_room.history.questions.aggregates import Rate, Statistics
+from control_room.history.questions.notes import notes
 
 limits = monitor().settings.heatmap
 PREVIEWS = Path(__file__).with_name("previews.py")

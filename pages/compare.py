@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import charts_compare
 from app.cards import kit, preview
-from app.chart_box import chart_box
-from app.current import monitor, runs
-from app.diff import word_diff
-from app.filter_bar import write_address
-from app.history import HistoryNotReady
-from app.shown_text import cell
-from app.sides import KINDS, SideKind, asked_of, filter_of, options
-from app.waiting import history_or_wait, wait_for_history
-from control_room.history.comparison import Comparison, Flip, PairOfSides, Side
+from app.charts import compare as charts_compare
+from app.text.diff import word_diff
+from app.text.visible import cell
+from app.ui.chart_box import chart_box
+from app.ui.comparison_sides import KINDS, SideKind, asked_of, filter_of, options
+from app.ui.current import monitor, runs
+from app.ui.filter_bar import write_address
+from app.ui.waiting import history_or_wait, wait_for_history
+from app.watch.run_history import HistoryNotReady
 from control_room.history.queries import Cursor
+from control_room.history.questions.comparison import Comparison, Flip, PairOfSides, Side
 
 FLIPS_SHOWN = 200
 

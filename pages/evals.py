@@ -6,24 +6,27 @@ from datetime import datetime
 
 import streamlit as st
 
-from app import charts_analysis
 from app.cards import kit
-from app.chart_box import chart_box, csv_button
-from app.chart_notes import with_notes
-from app.charts import Chart
-from app.current import monitor
-from app.filter_bar import filter_bar
-from app.kept_weights import kept_rows
-from app.shown_text import cell
-from app.waiting import history_or_wait
-from collectors.snapshots import SnapshotsReading
-from control_room.calibration import expected_calibration_error, maximum_calibration_error
-from control_room.history.evaluations import Evaluation, evaluations, gap_points
+from app.charts import analysis as charts_analysis
+from app.charts.base import Chart
+from app.charts.notes import with_notes
+from app.text.visible import cell
+from app.ui.chart_box import chart_box, csv_button
+from app.ui.current import monitor
+from app.ui.filter_bar import filter_bar
+from app.ui.kept_checkpoints import kept_rows
+from app.ui.waiting import history_or_wait
+from collectors.files.snapshots import SnapshotsReading
 from control_room.history.filters import PreviewFilter
-from control_room.history.notes import notes
 from control_room.history.queries import Cursor
-from control_room.history.reliability import Binning, reliability
-from control_room.overfitting import LATER_POINTS, LEAST_RISE_NATS, overfitting_onset
+from control_room.history.questions.evaluations import Evaluation, evaluations, gap_points
+from control_room.history.questions.notes import notes
+from control_room.history.questions.reliability import Binning, reliability
+from control_room.statistics.calibration import (
+    expected_calibration_error,
+    maximum_calibration_error,
+)
+from control_room.statistics.overfitting import LATER_POINTS, LEAST_RISE_NATS, overfitting_onset
 
 NO_EVALS = 'Call recorder.log_eval(step=…, kind="fixed", em=…, ce=…, ece=…, count=…).'
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import streamlit as st
 
-from app import charts_heads
 from app.cards import kit
-from app.chart_box import chart_box
-from app.waiting import history_or_wait
-from control_room.head_rules import RULES, head_findings
-from control_room.history.heads import HEAD_METRICS, HeadDiagnostics, head_diagnostics, head_steps
+from app.charts import heads as charts_heads
+from app.ui.chart_box import chart_box
+from app.ui.waiting import history_or_wait
 from control_room.history.queries import Cursor
+from control_room.history.questions.heads import (
+    HEAD_METRICS,
+    HeadDiagnostics,
+    head_diagnostics,
+    head_steps,
+)
+from control_room.statistics.head_rules import RULES, head_findings
 
 NEXT_STEP = (
     "Call recorder.log_heads(step=…, attention_entropy=…, grad_norm=…) with arrays of layers x "

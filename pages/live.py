@@ -20,7 +20,7 @@ from app.cards import (
     summary,
     training,
 )
-from app.current import is_in_api, monitor
+from app.ui.current import is_in_api, monitor
 
 intervals = monitor().settings.intervals
 

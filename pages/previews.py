@@ -8,12 +8,12 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from app.cards import kit, preview
-from app.current import is_in_api, monitor
-from app.filter_bar import filter_bar, write_address
-from app.plain_text import plain
-from app.preview_filter import describe, to_query
-from app.shown_text import cell
-from app.waiting import history_errors_told, history_or_wait
+from app.text.markdown import plain
+from app.text.visible import cell
+from app.ui.current import is_in_api, monitor
+from app.ui.filter_bar import filter_bar, write_address
+from app.ui.waiting import history_errors_told, history_or_wait
+from app.views.preview_filter import describe, to_query
 from control_room.history import queries
 from control_room.history.filters import PreviewFilter
 from control_room.history.queries import PreviewPage, PreviewRow

@@ -7,18 +7,18 @@ from typing import Any
 
 import streamlit as st
 
-from app import charts_runs
 from app.cards import kit
-from app.chart_box import chart_box
-from app.current import runs
-from app.filter_bar import write_address
-from app.history import HistoryNotReady
-from app.run_table import RunSummary, differing, run_summary, setting_text
-from app.shown_text import cell
-from app.waiting import wait_for_history
-from control_room.history.evaluations import evaluations
-from control_room.history.notes import Note, notes
+from app.charts import runs as charts_runs
+from app.text.visible import cell
+from app.ui.chart_box import chart_box
+from app.ui.current import runs
+from app.ui.filter_bar import write_address
+from app.ui.waiting import wait_for_history
+from app.watch.run_history import HistoryNotReady
+from app.watch.run_table import RunSummary, differing, run_summary, setting_text
 from control_room.history.queries import metric_series
+from control_room.history.questions.evaluations import evaluations
+from control_room.history.questions.notes import Note, notes
 
 MOST_CURVES = 8
 POINTS = 1_000

@@ -9,15 +9,15 @@ from typing import Any
 import streamlit as st
 
 from app.cards import kit
-from app.current import monitor
-from app.history import HistoryNotReady
-from app.plain_text import plain
-from app.short_cells import short_cells
-from app.shown_text import cell
-from app.waiting import history_or_wait, wait_for_history
+from app.text.markdown import plain
+from app.text.short_cells import short_cells
+from app.text.visible import cell
+from app.ui.current import monitor
+from app.ui.waiting import history_or_wait, wait_for_history
+from app.watch.run_history import HistoryNotReady
 from control_room.history.queries import Cursor
-from control_room.history.sql import SqlAnswer, SqlRefused, schema_of
-from control_room.spreadsheets import guarded_rows
+from control_room.history.sql.question import SqlAnswer, SqlRefused, schema_of
+from control_room.security.spreadsheets import guarded_rows
 
 settings = monitor().settings.history
 EXAMPLES = {

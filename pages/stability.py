@@ -7,21 +7,21 @@ from typing import Any
 
 import streamlit as st
 
-from app import charts_analysis
 from app.cards import kit
-from app.chart_box import chart_box
-from app.current import monitor
-from app.filter_bar import filter_bar
-from app.shown_text import cell
-from app.waiting import history_or_wait
-from control_room.history import learning
-from control_room.history.data_files import file_effects
-from control_room.history.drift import drift, verdict
+from app.charts import analysis as charts_analysis
+from app.text.visible import cell
+from app.ui.chart_box import chart_box
+from app.ui.current import monitor
+from app.ui.filter_bar import filter_bar
+from app.ui.waiting import history_or_wait
 from control_room.history.filters import PreviewFilter
-from control_room.history.learning import ExampleLife, LearningSummary, Ranking
-from control_room.history.notes import notes
 from control_room.history.queries import Cursor
-from control_room.history.samples import example_samples, pass_at
+from control_room.history.questions import learning
+from control_room.history.questions.data_files import file_effects
+from control_room.history.questions.drift import drift, verdict
+from control_room.history.questions.learning import ExampleLife, LearningSummary, Ranking
+from control_room.history.questions.notes import notes
+from control_room.history.questions.samples import example_samples, pass_at
 
 SHOWN = 200
 TIMELINES = 15

@@ -7,12 +7,12 @@ import time
 import streamlit as st
 
 from app.cards import hardware, jobs, kit
-from app.chart_box import chart_box
-from app.charts_machines import machine_charts
-from app.current import monitor
-from app.machine_history import KEPT_S, MINUTE_S
-from app.views import GpuStatus, MachineStatus
-from control_room.history.notes import Note
+from app.charts.machines import machine_charts
+from app.ui.chart_box import chart_box
+from app.ui.current import monitor
+from app.views.models import GpuStatus, MachineStatus
+from app.watch.machine_history import KEPT_S, MINUTE_S
+from control_room.history.questions.notes import Note
 
 intervals = monitor().settings.intervals
 NO_MINUTES = "The first minute has to pass, and the machine has to tell this."

@@ -10,11 +10,12 @@ from pydantic import BaseModel
 
 from app.api.history import NOT_READY, Count, FilterQuery, Whole, ready_cursor
 from app.api.wire import packed_json
-from app.lengths import bin_label
-from app.monitor import Monitor
-from app.told_throughput import told_samples
-from collectors.training.told import ToldSample
-from control_room.history import aggregates, queries
+from app.views.length_bins import bin_label
+from app.watch.monitor import Monitor
+from app.watch.reported_throughput import told_samples
+from collectors.files.training.reported import ToldSample
+from control_room.history import queries
+from control_room.history.questions import aggregates
 
 SeriesField = Literal[
     "loss", "learning_rate", "grad_norm", "epoch", "val_loss", "tokens_per_sec", "step_time_ms"

@@ -21,8 +21,8 @@ from app.api.one_preview import one_preview_routes
 from app.api.operations import operations_routes
 from app.api.status import status_routes
 from app.api.system import system_routes
-from app.history import HistoryFailed, HistoryNotReady
-from app.monitor import Monitor
+from app.watch.monitor import Monitor
+from app.watch.run_history import HistoryFailed, HistoryNotReady
 
 # Everything else on the port belongs to the pages.
 PATHS: Final = ("/api", "/api/{path:path}", "/health", "/metrics", "/status/{path:path}")

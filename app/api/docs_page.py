@@ -8,7 +8,7 @@ from fastapi import FastAPI, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 
-from app.content_policy import content_policy
+from app.serving.content_policy import content_policy
 
 DOCS_STATIC: Final = "/api/docs-static"
 

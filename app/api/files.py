@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 
 from app.api.downloads import Download
 from app.api.history import NOT_READY, FilterQuery, ready_cursor
-from app.monitor import Monitor
+from app.watch.monitor import Monitor
 from control_room.history.export import csv_chunks, jsonl_chunks, parquet_chunks
 from control_room.history.filters import PreviewFilter
 from control_room.history.queries import Cursor

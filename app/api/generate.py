@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from app.api import create_api
-from app.api.specification import DIFFERENCES
-from app.monitor import Monitor
+from app.api.daemon_clients import DIFFERENCES
 from app.settings import Settings
+from app.watch.monitor import Monitor
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs" / "API.md"

@@ -19,10 +19,10 @@ from pydantic import (
 )
 
 from app.api.wire import packed_json
-from app.monitor import Monitor
-from app.preview_fields import preview_fields
-from app.preview_filter import moment
-from app.views import Preview
+from app.views.models import Preview
+from app.views.preview_fields import preview_fields
+from app.views.preview_filter import moment
+from app.watch.monitor import Monitor
 from control_room.history import queries
 from control_room.history.filters import PreviewFilter
 from control_room.history.queries import Cursor, PreviewRow

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, HTTPException, Response
 
 from app.api.wire import JSON
-from app.monitor import Monitor
-from collectors.training import TrainingReading
+from app.watch.monitor import Monitor
+from collectors.files.training import TrainingReading
 from control_room.rundir import RunDir
 
 ADDRESS = "/status/training_status.json"

@@ -22,12 +22,12 @@ from app.api.history import (
     ready_cursor,
 )
 from app.api.wire import JSON, packed_json
-from app.monitor import Monitor
-from app.shown_text import visible_chunks
+from app.text.visible import visible_chunks
+from app.watch.monitor import Monitor
 from control_room.history import queries
 from control_room.history.queries import PreviewRow
-from control_room.history.schema import TABLES
 from control_room.history.whole import json_chunks, text_chunks
+from control_room.logs.schema import TABLES
 
 TEXTS = tuple(name for name, sql in TABLES["preview"].columns.items() if sql == "VARCHAR")
 # A text of one preview that is held whole; a longer one is streamed.

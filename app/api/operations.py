@@ -9,8 +9,8 @@ from starlette.concurrency import run_in_threadpool
 
 from app.api.prometheus import ViewCollector
 from app.api.wire import packed_json
-from app.app_health import Health, app_health
-from app.monitor import Monitor
+from app.watch.app_health import Health, app_health
+from app.watch.monitor import Monitor
 
 
 def operations_routes(router: APIRouter, monitor: Monitor) -> None:

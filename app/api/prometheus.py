@@ -9,15 +9,9 @@ from typing import get_args
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from app.monitor import Monitor
-from app.views import (
-    EvalStatus,
-    LiveStatus,
-    MachineStatus,
-    PreviewStatus,
-    SystemStatus,
-)
-from collectors.training import RunStatus
+from app.views.models import EvalStatus, LiveStatus, MachineStatus, PreviewStatus, SystemStatus
+from app.watch.monitor import Monitor
+from collectors.files.training import RunStatus
 
 _PREFIX = "control_room_"
 _GIB = 2**30

@@ -10,8 +10,8 @@ from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.wire import if_changed
-from app.monitor import Monitor
-from app.views import EvalStatus, LiveStatus, PreviewStatus, SystemStatus
+from app.views.models import EvalStatus, LiveStatus, PreviewStatus, SystemStatus
+from app.watch.monitor import Monitor
 
 _VIEWS: tuple[tuple[str, type[BaseModel], str], ...] = (
     ("live", LiveStatus, "Is the run healthy? State, progress, loss, throughput, machines."),

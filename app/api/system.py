@@ -11,9 +11,9 @@ from pydantic import BaseModel
 
 from app.api.history import Whole
 from app.api.wire import packed_json
-from app.machine_history import VALUES, WHOLE_MACHINE, MachineMinute
-from app.monitor import Monitor
-from app.views import Measured
+from app.views.models import Measured
+from app.watch.machine_history import VALUES, WHOLE_MACHINE, MachineMinute
+from app.watch.monitor import Monitor
 
 
 class MachineMinuteView(BaseModel):

@@ -6,7 +6,7 @@ import gzip
 
 from fastapi import Request, Response
 
-from app.ready import Ready
+from app.views.ready import Ready
 
 JSON = "application/json"
 _GZIP_FROM_BYTES = 4_000

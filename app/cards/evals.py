@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.cards import kit
-from app.views import EvalStatus, Level, StoredCheckpoint
+from app.views.models import EvalStatus, Level, StoredCheckpoint
 
 TITLE = "Evaluation"
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import streamlit as st
 
 from app.cards import kit
-from app.views import GpuStatus, Level, MachineStatus, ServerStatus
-from collectors.nvml import UNIFIED_MEMORY
+from app.views.models import GpuStatus, Level, MachineStatus, ServerStatus
+from collectors.machines.gpu.nvml import UNIFIED_MEMORY
 
 TITLE = "Hardware"
 OLD_S = 30.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.cards import kit
-from app.views import JobQueueStatus
+from app.views.models import JobQueueStatus
 
 TITLE = "Jobs"
 _NAMES = {

@@ -12,9 +12,9 @@ from html import escape
 from itertools import pairwise
 from urllib.parse import quote
 
-from app.durations import short_duration
-from app.shown_text import cell, needs_isolation, pieces, shown
-from app.views import Level
+from app.text.durations import short_duration
+from app.text.visible import cell, needs_isolation, pieces, shown
+from app.views.models import Level
 
 NOT_KNOWN = "n/a"
 

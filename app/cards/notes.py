@@ -8,9 +8,9 @@ from datetime import datetime
 import streamlit as st
 
 from app.cards import kit
-from app.plain_text import plain
-from app.views import NoteStatus
-from control_room.notes import add_note
+from app.text.markdown import plain
+from app.views.models import NoteStatus
+from control_room.recording.notes import add_note
 from control_room.rundir import RunDir
 
 TITLE = "Notes"

@@ -8,10 +8,10 @@ from typing import TypeAlias
 import streamlit as st
 
 from app.cards import kit, preview_record
-from app.diff import word_diff
-from app.views import LatestPreview, Level, Preview, PreviewStatus
+from app.text.diff import word_diff
+from app.views.models import LatestPreview, Level, Preview, PreviewStatus
 from control_room.history.queries import PreviewRow
-from control_room.history.recent import AHEAD_S
+from control_room.logs.recent import AHEAD_S
 
 TITLE = "Live preview"
 

@@ -8,10 +8,10 @@ from dataclasses import fields
 from datetime import datetime
 
 from app.cards import kit
-from app.views import Preview
+from app.views.models import Preview
 from control_room.history.queries import PreviewRow
-from control_room.history.schema import LONG_TEXTS
-from control_room.records import PreviewRecord
+from control_room.logs.schema import LONG_TEXTS
+from control_room.recording.records import PreviewRecord
 
 _MISSING = object()
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import streamlit as st
 
 from app.cards import kit
-from app.views import PreviewStatus, Rate
+from app.views.models import PreviewStatus, Rate
 
 TITLE = "Preview statistics"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.cards import jobs, kit
-from app.views import LiveStatus, SystemStatus
+from app.views.models import LiveStatus, SystemStatus
 
 TITLE = "Queue and data"
 

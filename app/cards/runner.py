@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from app.cards import kit
-from app.plain_text import plain
-from app.views import RoundStatus, RunnerStatus
+from app.text.markdown import plain
+from app.views.models import RoundStatus, RunnerStatus
 from control_room.previews.request import request_round
 from control_room.rundir import RunDir
 

@@ -7,7 +7,7 @@ from datetime import datetime
 import streamlit as st
 
 from app.cards import kit
-from app.views import AlertStatus, Level, LiveStatus
+from app.views.models import AlertStatus, Level, LiveStatus
 
 _STATUS_LEVEL: dict[str, Level] = {
     "training": "ok",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.cards import kit
-from app.views import LiveStatus
+from app.views.models import LiveStatus
 
 TITLE = "Training progress"
 

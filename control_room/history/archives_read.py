@@ -8,9 +8,9 @@ from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 
-from control_room.history.day_parts import DayPart
-from control_room.history.turns import Turns, Version, look_at
-from control_room.inside import Inside
+from control_room.logs.day_parts import DayPart
+from control_room.logs.file_identity import Turns, Version, look_at
+from control_room.security.inside import Inside
 
 _CHUNK_BYTES = 2**20
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from control_room.history.extra import extra
-from control_room.history.schema import TABLES, VERSION
-from control_room.history.shared_file import SharedFile
-from control_room.inside import Inside
+from control_room.history.sql.shared_file import SharedFile
+from control_room.logs.schema import TABLES, VERSION
+from control_room.security.inside import Inside
 
 _FIXED_TABLES = """
 CREATE TABLE about (made_for VARCHAR);

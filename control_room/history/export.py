@@ -14,10 +14,10 @@ from control_room.history.extra import extra
 from control_room.history.filters import PreviewFilter
 from control_room.history.long_texts import Text, texts_of
 from control_room.history.queries import Cursor
-from control_room.history.schema import LONG_TEXTS, TABLES
 from control_room.history.sink import Sink
 from control_room.history.windows import Window, condition_in, windows
-from control_room.spreadsheets import FORMULA
+from control_room.logs.schema import LONG_TEXTS, TABLES
+from control_room.security.spreadsheets import FORMULA
 
 _WINDOW_BYTES = 4 * 2**20
 _ROW_GROUP_BYTES = 8 * 2**20  # of Parquet: all groups are told at its end, so they are not small
@@ -50,7 +50,7 @@ def csv_chunks(cursor: Cursor, wanted: PreviewFilter, *, raw: bool = False) -> I
 
     ``ts`` is ISO 8601 in UTC, ``contract_status`` and ``token_log_probs`` are JSON, and what is not
     known is an empty field. A text that a spreadsheet would run has an apostrophe in front, unless
-    ``raw`` (see :mod:`control_room.spreadsheets`).
+    ``raw`` (see :mod:`control_room.security.spreadsheets`).
     """
     values = _RAW_VALUES if raw else _CSV_VALUES
     sink = Sink()

@@ -16,23 +16,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, cast
 
-from control_room.history.archive import DamagedArchive, archive_blocks
 from control_room.history.archives_read import Archives
 from control_room.history.database import Database, IndexInUse, is_damage
-from control_room.history.day_parts import DayPart
 from control_room.history.extra import MissingExtra, extra
-from control_room.history.followed import FollowedFiles
-from control_room.history.lending import Lending
-from control_room.history.patterns import PatternRules
 from control_room.history.positions import keep_archives, keep_positions, positions_in
-from control_room.history.schema import TABLES
-from control_room.history.sql import SqlAnswer
-from control_room.history.sql_processes import SqlProcesses
-from control_room.history.tail import Block, Position, Reject, TailBatch
-from control_room.history.turns import Version, look_at
+from control_room.history.sql.lending import Lending
+from control_room.history.sql.processes import SqlProcesses
+from control_room.history.sql.question import SqlAnswer
 from control_room.history.writer import Part, TableWriter
+from control_room.logs.archive import DamagedArchive, archive_blocks
+from control_room.logs.day_parts import DayPart
+from control_room.logs.file_identity import Version, look_at
+from control_room.logs.followed_files import FollowedFiles
+from control_room.logs.patterns import PatternRules
+from control_room.logs.schema import TABLES
+from control_room.logs.step_limit import StepLimit
+from control_room.logs.tail import Block, Position, Reject, TailBatch
 from control_room.rundir import LogKind, RunDir
-from control_room.step_limit import StepLimit
 
 if TYPE_CHECKING:
     import duckdb

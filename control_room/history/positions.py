@@ -8,8 +8,8 @@ from typing import Any
 
 from control_room.history.archives_read import Seal
 from control_room.history.extra import extra
-from control_room.history.tail import Position
-from control_room.history.turns import Version
+from control_room.logs.file_identity import Version
+from control_room.logs.tail import Position
 from control_room.rundir import LogKind
 
 _ARCHIVED = -1  # in place of the inode of a day that was read from its archive

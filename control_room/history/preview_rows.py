@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from control_room.history.schema import SIZE, TABLES
-from control_room.records import PreviewRecord
+from control_room.logs.schema import SIZE, TABLES
+from control_room.recording.records import PreviewRecord
 
 if TYPE_CHECKING:
     import duckdb

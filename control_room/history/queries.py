@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from control_room.history.filters import CHOICES, PreviewFilter
-from control_room.history.greedy import CHECKPOINT_STEP, COUNTED, GREEDY
 from control_room.history.preview_rows import LIST_COLUMNS as LIST_COLUMNS
 from control_room.history.preview_rows import OWN_LOGS, Place, page_limit, places, rows_at
 from control_room.history.preview_rows import PreviewRow as PreviewRow
-from control_room.history.schema import SIZE, TABLES
+from control_room.history.questions.greedy import CHECKPOINT_STEP, COUNTED, GREEDY
 from control_room.history.windows import condition_in, windows
+from control_room.logs.schema import SIZE, TABLES
 
 if TYPE_CHECKING:
     import duckdb

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from control_room.history.filters import PreviewFilter
-from control_room.history.schema import SIZE
+from control_room.logs.schema import SIZE
 
 if TYPE_CHECKING:
     import duckdb

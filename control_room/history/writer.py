@@ -11,18 +11,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from control_room.fields import MAX_STEP
-from control_room.history.columns import SMALL_BLOCK_BYTES, Columns, arrow_type
 from control_room.history.extra import extra
 from control_room.history.folding import fold_column
-from control_room.history.patterns import OTHER, PatternRules
-from control_room.history.rejects import Rejects
-from control_room.history.repeats import FIND_REPEATS
 from control_room.history.row_sizes import row_sizes
-from control_room.history.schema import LONG_TEXTS, SEARCH_SEPARATOR, SIZE, Table
-from control_room.history.tail import Block, Reject
-from control_room.inference_log import parse_inference_line
-from control_room.step_limit import BEYOND, FEW, check_step
+from control_room.logs.arrow_columns import SMALL_BLOCK_BYTES, Columns, arrow_type
+from control_room.logs.inference_log import parse_inference_line
+from control_room.logs.patterns import OTHER, PatternRules
+from control_room.logs.rejects import Rejects
+from control_room.logs.repeats import FIND_REPEATS
+from control_room.logs.schema import LONG_TEXTS, SEARCH_SEPARATOR, SIZE, Table
+from control_room.logs.step_limit import BEYOND, FEW, check_step
+from control_room.logs.tail import Block, Reject
+from control_room.recording.fields import MAX_STEP
 
 _TOGETHER_BYTES = 2**20  # of small blocks that are read line by line, together
 _BATCH_BYTES = 4 * 2**20  # of rows that are handed to the database in one piece

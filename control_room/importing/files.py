@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from control_room.importing import specification, table, tensorboard, trackio, trl
+from control_room.importing import daemon_trainer as specification
+from control_room.importing import table, tensorboard, trackio, trl
 from control_room.importing.reading import ImportOptions, ImportRefused, Reading
 from control_room.importing.target import Target
-from control_room.inside import Inside, LeadsOut
 from control_room.rundir import RunDir
+from control_room.security.inside import Inside, LeadsOut
 
 # What is found in a directory, by name; a file that is named itself may be called otherwise.
 _READERS: tuple[tuple[str, Callable[[Path, ImportOptions], Reading]], ...] = (

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 
-from control_room.metric_names import known_metrics
-from control_room.records import MetricPoint
+from control_room.recording.metric_names import known_metrics
+from control_room.recording.records import MetricPoint
 
 
 class Points:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from control_room.records import MetricPoint, PreviewRecord
+from control_room.recording.records import MetricPoint, PreviewRecord
 
 ImportedRecord: TypeAlias = PreviewRecord | MetricPoint
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from control_room.encoding import parse_timestamp
 from control_room.importing.points import Points
 from control_room.importing.reading import ImportOptions, ImportRefused, Reading
+from control_room.recording.encoding import parse_timestamp
 
 _STEPS = ("train/global_step", "step", "_step", "Step", "global_step")
 _TIMES = ("timestamp", "_timestamp")

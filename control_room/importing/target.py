@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from datetime import date
 from typing import TypeAlias
 
-from control_room.daily_log import DailyLog
-from control_room.encoding import iso_timestamp
-from control_room.history.day_parts import day_parts
 from control_room.importing.reading import ImportedRecord, Reading
-from control_room.records import MetricPoint, PreviewRecord, parse_line, to_json_line
+from control_room.logs.day_parts import day_parts
+from control_room.recording.daily_log import DailyLog
+from control_room.recording.encoding import iso_timestamp
+from control_room.recording.records import MetricPoint, PreviewRecord, parse_line, to_json_line
 from control_room.rundir import LogKind, RunDir
 
 _Identity: TypeAlias = tuple[object, ...]

@@ -10,12 +10,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from control_room.encoding import parse_timestamp
 from control_room.error_words import words_for
 from control_room.extra import MissingExtra
 from control_room.importing.points import Points
 from control_room.importing.reading import ImportOptions, ImportRefused, Reading
-from control_room.redaction import redacted
+from control_room.recording.encoding import parse_timestamp
+from control_room.security.redaction import redacted
 
 _QUERY = "select run_name, timestamp, step, metrics from metrics order by id"
 _TIMEOUT_S = 600

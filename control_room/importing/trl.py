@@ -14,8 +14,8 @@ from typing import Any
 
 from control_room.extra import load_extra
 from control_room.importing.reading import ImportedRecord, ImportOptions, ImportRefused, Reading
-from control_room.records import PreviewRecord
-from control_room.scoring import score
+from control_room.judging.scoring import score
+from control_room.recording.records import PreviewRecord
 
 _GOLDEN_COLUMNS = ("golden", "answer", "solution", "ground_truth", "target")
 

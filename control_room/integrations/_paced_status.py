@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from control_room.recorder import Recorder
+from control_room.recording.recorder import Recorder
 
 _EVERY_S = 0.5
 

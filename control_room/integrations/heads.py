@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from control_room.extra import MissingExtra
-from control_room.recorder import Recorder
+from control_room.recording.recorder import Recorder
 
 try:
     import torch

@@ -16,9 +16,9 @@ from typing import Any
 
 from control_room.extra import MissingExtra
 from control_room.integrations._paced_status import PacedStatus
-from control_room.metric_names import known_metrics
-from control_room.recorder import Recorder
-from control_room.scoring import score
+from control_room.judging.scoring import score
+from control_room.recording.metric_names import known_metrics
+from control_room.recording.recorder import Recorder
 
 try:
     from transformers import TrainerCallback

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from control_room.extra import MissingExtra, load_extra
-from control_room.inside import LeadsOut
 from control_room.links_option import may_follow_links
-from control_room.quiet_logs import keep_secrets_out_of_logs
 from control_room.rundir import RunDir
+from control_room.security.inside import LeadsOut
+from control_room.security.quiet_logs import keep_secrets_out_of_logs
 
 OPTION = "or pass it as --follow-links"
 _NEEDED = ("huey", "httpx", "tenacity", "pydantic")

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from control_room.encoding import load_json
-from control_room.redaction import redacted
+from control_room.recording.encoding import load_json
+from control_room.security.redaction import redacted
 
 # A model that is not there: some servers say so with 400, and one calls it an error in a 200.
 # Its message begins with it: further on it may quote the prompt, in which anything can stand.

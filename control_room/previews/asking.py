@@ -23,7 +23,6 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from control_room.encoding import load_json
 from control_room.error_words import words_for
 from control_room.previews.answers import (
     MOST_VALUES,
@@ -40,8 +39,9 @@ from control_room.previews.answers import (
 from control_room.previews.checkpoints import Checkpoint
 from control_room.previews.config import Decoding, Server
 from control_room.previews.examples import Example
-from control_room.redaction import without
-from control_room.secret import BadSecret, Secret
+from control_room.recording.encoding import load_json
+from control_room.security.redaction import without
+from control_room.security.secret import BadSecret, Secret
 
 _FIRST_PAUSE_S = 0.25
 _AWAY_PAUSE_S = 1.0

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from control_room.encoding import load_json
-from control_room.inside import Inside, read_regular
+from control_room.recording.encoding import load_json
 from control_room.rundir import RunDir, retention_index_files
+from control_room.security.inside import Inside, read_regular
 
 _NUMBER = re.compile(r"\d+")
 

@@ -22,13 +22,14 @@ from pydantic import (
     model_validator,
 )
 
-from control_room.address import Address
+from control_room.judging.scorers import Scorer, scorer_of
 from control_room.previews.checkpoints import Checkpoint
 from control_room.previews.of_run import bounded
 from control_room.rundir import RunDir
-from control_room.scorers import Scorer, scorer_of
-from control_room.secret import Secret, key_from
-from control_room.setting_layers import (
+from control_room.security.address import Address
+from control_room.security.secret import Secret, key_from
+from control_room.settings.files import SettingsFile, UnreadableSettings, own_files
+from control_room.settings.layers import (
     RUN_MAY_SET,
     anchored,
     merged,
@@ -36,7 +37,6 @@ from control_room.setting_layers import (
     told_wrong,
     with_run,
 )
-from control_room.settings_files import SettingsFile, UnreadableSettings, own_files
 
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -93,7 +93,7 @@ class Server(_Section):
         return self
 
     def key(self) -> Secret | None:
-        """The key as it is now. Raises :class:`control_room.secret.BadSecret`."""
+        """The key as it is now. Raises :class:`control_room.security.secret.BadSecret`."""
         return key_from(self.api_key_file, self.api_key_env)
 
 

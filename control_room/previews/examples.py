@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from control_room.encoding import load_json
-from control_room.inside import Inside, opened
+from control_room.recording.encoding import load_json
+from control_room.security.inside import Inside, opened
 
 Message = Mapping[str, str]
 _MOST_PROBLEMS = 10

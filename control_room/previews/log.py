@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from control_room.history.archive import PACKED
-from control_room.history.day_parts import day_files, day_parts
-from control_room.records import PreviewRecord, RoundRecord, parse_line
+from control_room.logs.archive import PACKED
+from control_room.logs.day_parts import day_files, day_parts
+from control_room.recording.records import PreviewRecord, RoundRecord, parse_line
 from control_room.rundir import LogKind, RunDir
 
 _RECENT_BYTES = 8 * 2**20  # of the newest answers, for the pool of failures

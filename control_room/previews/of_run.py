@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from control_room.judging.scorers import BOUNDED, built_in
 from control_room.rundir import RunDir
-from control_room.scorers import BOUNDED, built_in
-from control_room.setting_layers import shown
+from control_room.settings.layers import shown
 
 
 def bounded(

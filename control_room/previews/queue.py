@@ -16,7 +16,7 @@ from huey.registry import Message
 from huey.serializer import Serializer
 from huey.storage import SqliteStorage
 
-from control_room.sqlite_schema import has_only
+from control_room.security.sqlite_schema import has_only
 
 log = logging.getLogger(__name__)
 

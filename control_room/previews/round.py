@@ -14,16 +14,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
+from control_room.judging.scorers import score_with
+from control_room.judging.scoring import score
 from control_room.previews.answers import NoReply, Reply, RoundFailed
 from control_room.previews.asking import Asker
 from control_room.previews.checkpoints import Checkpoint, step_of
 from control_room.previews.config import Config, Decoding
 from control_room.previews.examples import Example, ExampleSet, Place, as_failure
 from control_room.previews.log import Tally
-from control_room.recorder import Recorder
-from control_room.records import SAMPLES_POOL, PreviewRecord
-from control_room.scorers import score_with
-from control_room.scoring import score
+from control_room.recording.recorder import Recorder
+from control_room.recording.records import SAMPLES_POOL, PreviewRecord
 
 _LOOK_S = 0.2
 _GRACE_S = 5.0  # for the answers that are out when the runner is told to stop

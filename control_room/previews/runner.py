@@ -26,8 +26,8 @@ from control_room.previews.log import Tally, ended_rounds, open_failures, tally
 from control_room.previews.queue import NotAMessage, redis_queue, sqlite_queue
 from control_room.previews.round import Round, RoundEnd, RoundPlan
 from control_room.previews.state import RunnerState
-from control_room.recorder import Recorder
-from control_room.records import RoundRecord
+from control_room.recording.recorder import Recorder
+from control_room.recording.records import RoundRecord
 from control_room.rundir import RunDir
 
 log = logging.getLogger(__name__)

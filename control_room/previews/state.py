@@ -16,7 +16,7 @@ from typing import Any
 
 from control_room.previews.log import Tally
 from control_room.previews.round import RoundPlan
-from control_room.records import PreviewRecord
+from control_room.recording.records import PreviewRecord
 from control_room.rundir import RunDir
 
 WRITE_EVERY_S = 0.5

@@ -9,11 +9,11 @@ import pytest
 
 from app.__main__ import main
 from control_room import Recorder
-from control_room.recorder_warning import RecorderWarning
-from tests.collectors.http_stand_in import HttpServer
-from tests.collectors.ssh import outputs
-from tests.collectors.ssh.sshd import Sshd, sshd_missing
-from tests.collectors.test_inference_server import native
+from control_room.recording.recorder_warning import RecorderWarning
+from tests.collectors.machines.http_stand_in import HttpServer
+from tests.collectors.machines.ssh import outputs
+from tests.collectors.machines.ssh.sshd import Sshd, sshd_missing
+from tests.collectors.machines.test_inference_server import native
 from tests.support import free_port
 
 

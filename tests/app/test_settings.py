@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.settings import SettingsError, load_settings
-from control_room.secret import Secret
+from control_room.security.secret import Secret
 from tests.support import ROOT
 
 BOX = {"name": "box", "role": "inference", "ssh": {"host": "box"}}

@@ -8,7 +8,7 @@ from pathlib import Path
 from app.settings import settings_of_runs
 from app.settings_table import PAGE, with_table
 from control_room.previews.config import Config
-from control_room.setting_layers import run_may_set
+from control_room.settings.layers import run_may_set
 
 
 def test_the_table_of_settings_is_current() -> None:

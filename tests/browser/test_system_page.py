@@ -9,10 +9,10 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.looks import SCREENSHOTS, Scheme, every_look, looking, overflows
-from tests.collectors.http_stand_in import HttpServer
-from tests.collectors.ssh import outputs
-from tests.collectors.ssh.sshd import Sshd, sshd_missing
-from tests.collectors.test_inference_server import native
+from tests.collectors.machines.http_stand_in import HttpServer
+from tests.collectors.machines.ssh import outputs
+from tests.collectors.machines.ssh.sshd import Sshd, sshd_missing
+from tests.collectors.machines.test_inference_server import native
 from tests.support import free_port, serving_app
 
 pytestmark = [

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-MODULES = ("control_room", "control_room.scoring")
+MODULES = ("control_room", "control_room.judging.scoring")
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -14,7 +14,7 @@ import pytest
 from control_room import PreviewRecord, RoundRecord, RunDir
 from control_room.previews.config import load_config
 from control_room.previews.runner import Runner
-from control_room.records import parse_line
+from control_room.recording.records import parse_line
 from examples.checkpoints import CheckpointStore
 from examples.model import ModelConfig, init_params
 from examples.optimizer import Adam

@@ -17,12 +17,12 @@ import pyarrow.parquet
 
 from control_room import RunDir
 from control_room.history import export
-from control_room.history.day_parts import day_parts
 from control_room.history.filters import PreviewFilter
 from control_room.history.index import HistoryIndex
-from control_room.history.schema import TABLES
 from control_room.importing import Imported, import_files
-from control_room.retention import Form, carry_out, plan
+from control_room.logs.day_parts import day_parts
+from control_room.logs.retention import Form, carry_out, plan
+from control_room.logs.schema import TABLES
 from control_room.rundir import LOG_KINDS
 from tests.examples.test_demo import demo
 from tests.support import wait_until

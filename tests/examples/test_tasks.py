@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from control_room.scoring import score
+from control_room.judging.scoring import score
 from examples.examiner import MAX_ANSWER_TOKENS
 from examples.tasks import (
     MAX_LEVEL,

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from control_room import MetricPoint, PreviewRecord, RunDir, ThroughputSample
-from control_room.scoring import score
+from control_room.judging.scoring import score
 from examples.minimal import main as minimal
 from tests.support import ROOT, wait_until
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from collectors.gpu import NvmlSession
-from collectors.gpu_reading import GpuReading, GpusReading
+from collectors.machines.gpu.local import NvmlSession
+from collectors.machines.gpu.reading import GpuReading, GpusReading
 
 pytestmark = pytest.mark.gpu
 

@@ -12,7 +12,7 @@ import pytest
 
 from control_room import MetricPoint, PreviewRecord, RunDir
 from control_room.__main__ import main
-from control_room.records import parse_line
+from control_room.recording.records import parse_line
 from tests.integrations.tiny import make_model, make_tokenizer
 
 STEPS = range(1, 11)

@@ -18,7 +18,7 @@ import pytest
 from control_room import PreviewRecord, RoundRecord, RunDir
 from control_room.previews.config import load_config
 from control_room.previews.runner import Runner
-from control_room.records import parse_line
+from control_room.recording.records import parse_line
 from tests.integrations.tiny import make_model, make_tokenizer
 from tests.support import free_port, wait_until
 

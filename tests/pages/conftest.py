@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from app.current import serving
-from app.history import HistoryNotReady
-from app.monitor import Monitor
 from app.settings import load_settings
+from app.ui.current import serving
+from app.watch.monitor import Monitor
+from app.watch.run_history import HistoryNotReady
 from control_room import Recorder
 from control_room.history.filters import PreviewFilter
 from control_room.history.queries import preview_page

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
-from app.current import serving
-from app.history import HistoryNotReady
-from app.monitor import Monitor
 from app.settings import load_settings
+from app.ui.current import serving
+from app.watch.monitor import Monitor
+from app.watch.run_history import HistoryNotReady
 from tests.support import ROOT, wait_until
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.current import runs, serving
-from app.history import HistoryNotReady
-from app.monitor import Monitor
 from app.settings import load_settings
+from app.ui.current import runs, serving
+from app.watch.monitor import Monitor
+from app.watch.run_history import HistoryNotReady
 from control_room import RunDir
 from tests.analysed import record_run
 from tests.pages.opened import html, open_page

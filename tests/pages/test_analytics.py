@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from app.monitor import Monitor
+from app.watch.monitor import Monitor
 from control_room import RunDir
 from tests.pages.opened import html, open_page
 from tests.support import wait_until

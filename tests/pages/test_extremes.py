@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.monitor import Monitor
+from app.watch.monitor import Monitor
 from control_room import RunDir
-from control_room.fields import MAX_STEP
-from control_room.history.schema import TABLES
-from control_room.records import fields_to_json_line
+from control_room.logs.schema import TABLES
+from control_room.recording.fields import MAX_STEP
+from control_room.recording.records import fields_to_json_line
 from control_room.rundir import LogKind
 from tests.pages.opened import watching_run
 from tests.support import ROOT

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.current import NotServing, monitor, serving
-from app.monitor import Monitor
 from app.settings import load_settings
+from app.ui.current import NotServing, monitor, serving
+from app.watch.monitor import Monitor
 from control_room import Recorder, RunDir
-from control_room.recorder_warning import RecorderWarning
+from control_room.recording.recorder_warning import RecorderWarning
 from tests.pages.opened import warnings
 from tests.support import ROOT, wait_until
 
@@ -41,7 +41,7 @@ def shown(page: AppTest) -> str:
 
 def test_without_a_run_every_card_says_what_to_do(watching: Monitor) -> None:
     assert watching.wait_for(2, timeout_s=60)
-    page = AppTest.from_file(ROOT / "app" / "main.py", default_timeout=120).run()
+    page = AppTest.from_file(ROOT / "app" / "ui" / "main.py", default_timeout=120).run()
     text = shown(page)
     assert "Waiting for a trainer" in text
     assert "No training step has been recorded" in text
@@ -59,7 +59,7 @@ def test_a_run_is_drawn_on_every_card(watching: Monitor, run_dir: Path) -> None:
         )
         wait_until(lambda: watching.views.preview.latest_preview is not None, 10)
         wait_until(lambda: watching.views.live.current_step == 41, 10)
-        page = AppTest.from_file(ROOT / "app" / "main.py", default_timeout=120).run()
+        page = AppTest.from_file(ROOT / "app" / "ui" / "main.py", default_timeout=120).run()
     text = shown(page)
     assert "Step 41 / 100" in text
     assert "0.2500" in text
@@ -78,7 +78,7 @@ def test_what_the_recorder_refused_is_told_with_its_count_reason_and_place(
             recorder.log_metrics(step=step, loss="<i>low</i>")
     recorder.update_status(current_step=42)
     wait_until(lambda: any("3 records" in text for text in watching.views.live.problems), 10)
-    page = AppTest.from_file(ROOT / "app" / "main.py", default_timeout=120).run()
+    page = AppTest.from_file(ROOT / "app" / "ui" / "main.py", default_timeout=120).run()
     text = shown(page)
     assert "3 records were refused (3 metrics)" in text
     assert "MetricPoint.loss: expected a number" in text and "&lt;i&gt;low" in text
@@ -99,7 +99,7 @@ def test_what_the_specifications_trainer_tells_is_drawn(watching: Monitor, run_d
     RunDir(run_dir).status_file.parent.mkdir(parents=True)
     RunDir(run_dir).status_file.write_text(json.dumps(status))
     wait_until(lambda: bool(watching.views.live.alerts), 10)
-    text = shown(AppTest.from_file(ROOT / "app" / "main.py", default_timeout=120).run())
+    text = shown(AppTest.from_file(ROOT / "app" / "ui" / "main.py", default_timeout=120).run())
     assert "The trainer warns (critical): val-train gap 0.900" in text
     assert "12h 30m" in text
     assert "Preview" in text
@@ -107,7 +107,7 @@ def test_what_the_specifications_trainer_tells_is_drawn(watching: Monitor, run_d
     control.parent.mkdir()
     control.write_text('{"status": "paused", "reason": "Need to check logs"}')
     wait_until(lambda: watching.views.live.status == "paused", 10)
-    text = shown(AppTest.from_file(ROOT / "app" / "main.py", default_timeout=120).run())
+    text = shown(AppTest.from_file(ROOT / "app" / "ui" / "main.py", default_timeout=120).run())
     assert "Paused: Need to check logs" in text
 
 
@@ -115,7 +115,7 @@ def test_a_preview_that_is_cut_says_so(watching: Monitor, run_dir: Path) -> None
     with Recorder(run_dir) as recorder:
         recorder.log_preview(step=1, prompt="p" * 50_000, golden="g", model_answer="a")
     wait_until(lambda: watching.views.preview.latest_preview is not None, 10)
-    text = shown(AppTest.from_file(ROOT / "app" / "main.py", default_timeout=120).run())
+    text = shown(AppTest.from_file(ROOT / "app" / "ui" / "main.py", default_timeout=120).run())
     assert "prompt (50,000 in all)" in text
     assert "p" * 5_000 not in text
 
@@ -136,7 +136,7 @@ def test_a_held_preview_is_not_replaced_by_newer_ones(watching: Monitor, run_dir
             )
 
         log("first answer")
-        page = AppTest.from_file(ROOT / "app" / "main.py", default_timeout=120).run()
+        page = AppTest.from_file(ROOT / "app" / "ui" / "main.py", default_timeout=120).run()
         page.toggle(key="preview-hold").set_value(True).run()
         log("second answer")
         page.run()
@@ -158,7 +158,7 @@ def test_when_the_views_are_no_longer_built_the_page_says_so(watching: Monitor) 
     )
     watching.stop()
     watching._views = watching.views.model_copy(update={"live": old})
-    page = AppTest.from_file(ROOT / "app" / "main.py", default_timeout=120).run()
+    page = AppTest.from_file(ROOT / "app" / "ui" / "main.py", default_timeout=120).run()
     assert "The app stopped updating: this is from 3m ago" in shown(page)
 
 
@@ -173,7 +173,7 @@ def test_a_runner_is_shown_and_asks_for_nothing_by_default(
 ) -> None:
     runner_at_work(run_dir)
     wait_until(lambda: watching.views.preview.runner is not None, 10)
-    page = AppTest.from_file(ROOT / "app" / "main.py", default_timeout=120).run()
+    page = AppTest.from_file(ROOT / "app" / "ui" / "main.py", default_timeout=120).run()
     assert "waiting for a checkpoint" in shown(page)
     assert "runner-request" not in [button.key for button in page.button]
 
@@ -183,7 +183,7 @@ def test_a_runners_file_that_cannot_be_read_is_named(watching: Monitor, run_dir:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text('["not an object"]')
     wait_until(lambda: watching.views.preview.runner is not None, 10)
-    page = AppTest.from_file(ROOT / "app" / "main.py", default_timeout=120).run()
+    page = AppTest.from_file(ROOT / "app" / "ui" / "main.py", default_timeout=120).run()
     assert f"{file} holds a JSON array" in shown(page)
     told = json.loads(watching.views.preview.model_dump_json())
     assert str(file) in told["runner"]["problems"][0]
@@ -197,7 +197,7 @@ def test_a_round_can_be_asked_for_where_the_settings_allow_it(run_dir: Path) -> 
         with serving(started):
             runner_at_work(run_dir)
             wait_until(lambda: started.views.preview.runner is not None, 10)
-            page = AppTest.from_file(ROOT / "app" / "main.py", default_timeout=120).run()
+            page = AppTest.from_file(ROOT / "app" / "ui" / "main.py", default_timeout=120).run()
             page.button(key="runner-request").click().run()
             assert not page.exception
     finally:
@@ -206,7 +206,7 @@ def test_a_round_can_be_asked_for_where_the_settings_allow_it(run_dir: Path) -> 
 
 
 def test_a_note_can_be_added_and_is_shown(watching: Monitor, run_dir: Path) -> None:
-    page = AppTest.from_file(ROOT / "app" / "main.py", default_timeout=120).run()
+    page = AppTest.from_file(ROOT / "app" / "ui" / "main.py", default_timeout=120).run()
     page.text_input(key="note-text").set_value("lowered lr")
     page.button(key="note-add").click().run()
     assert not page.exception
@@ -216,14 +216,14 @@ def test_a_note_can_be_added_and_is_shown(watching: Monitor, run_dir: Path) -> N
 
 
 def test_an_empty_note_is_none(watching: Monitor, run_dir: Path) -> None:
-    page = AppTest.from_file(ROOT / "app" / "main.py", default_timeout=120).run()
+    page = AppTest.from_file(ROOT / "app" / "ui" / "main.py", default_timeout=120).run()
     page.button(key="note-add").click().run()
     assert not page.exception
     assert not RunDir(run_dir).logs("note").exists()
 
 
 def test_a_note_that_cannot_be_written_says_why(watching: Monitor, run_dir: Path) -> None:
-    page = AppTest.from_file(ROOT / "app" / "main.py", default_timeout=120).run()
+    page = AppTest.from_file(ROOT / "app" / "ui" / "main.py", default_timeout=120).run()
     notes = RunDir(run_dir).logs("note")
     notes.parent.mkdir(parents=True, exist_ok=True)
     notes.write_text("in the way")
@@ -236,7 +236,7 @@ def test_where_writing_is_not_allowed_there_is_no_line_for_it(run_dir: Path) -> 
     settings = load_settings({"run_dir": str(run_dir), "notes": {"allow_writing": False}})
     started = Monitor(settings)
     with serving(started):
-        page = AppTest.from_file(ROOT / "app" / "main.py", default_timeout=120).run()
+        page = AppTest.from_file(ROOT / "app" / "ui" / "main.py", default_timeout=120).run()
     assert not page.exception
     assert not page.text_input
 
@@ -257,7 +257,7 @@ class TestTheRunSelector:
         started.stop()
 
     def open(self, run: str | None = None) -> AppTest:
-        page = AppTest.from_file(ROOT / "app" / "main.py", default_timeout=120)
+        page = AppTest.from_file(ROOT / "app" / "ui" / "main.py", default_timeout=120)
         if run is not None:
             page.query_params["run"] = run
         return page.run()

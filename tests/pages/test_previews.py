@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.current import serving
-from app.monitor import Monitor
 from app.settings import load_settings
+from app.ui.current import serving
+from app.watch.monitor import Monitor
 from control_room import Recorder
 from tests.pages.opened import html, open_page, warnings
 from tests.support import wait_until

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.monitor import Monitor
+from app.watch.monitor import Monitor
 from tests.pages.opened import html, open_page
 
 

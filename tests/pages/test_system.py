@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from app.current import serving
-from app.machine_history import MINUTE_S
-from app.monitor import Monitor
 from app.settings import load_settings
-from app.views import GpuProcessStatus, GpuStatus, MachineStatus, Queues, SystemStatus
+from app.ui.current import serving
+from app.views.models import GpuProcessStatus, GpuStatus, MachineStatus, Queues, SystemStatus
+from app.watch.machine_history import MINUTE_S
+from app.watch.monitor import Monitor
 from tests.pages.opened import html, open_page
 from tests.support import free_port, wait_until
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from control_room import RunDir
-from control_room.fields import rules_of
-from control_room.history.schema import TABLES
+from control_room.logs.schema import TABLES
+from control_room.recording.fields import rules_of
 from control_room.rundir import QUEUE_PRIORITIES
 
 START = datetime(2026, 3, 1, tzinfo=UTC)

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import psutil
 
-from app.machine_history import MachineHistory
 from app.settings import load_settings
-from app.sources import hush_libraries, machine_sources
-from app.views import SystemStatus
+from app.views.models import SystemStatus
+from app.watch.machine_history import MachineHistory
+from app.watch.sources import hush_libraries, machine_sources
 
 _MOST_BYTES = 3 * 2**30  # of address space: an attack that works must not take the machine
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from control_room.history.rejects import MOST_OF_A_FILE, Rejects
-from control_room.history.tail import Reject
-from control_room.step_limit import BEYOND
+from control_room.logs.rejects import MOST_OF_A_FILE, Rejects
+from control_room.logs.step_limit import BEYOND
+from control_room.logs.tail import Reject
 from tests.support import PATIENCE_S, ROOT
 
 BAD = 500_000

@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from app.assemble import Samples, assemble
 from app.cards import preview as card
 from app.settings import Settings
-from collectors.previews import PreviewWatch
+from app.views.build import Samples, assemble
+from collectors.files.previews import PreviewWatch
+from collectors.files.training import TrainingWatch
 from collectors.sampler import Sample
-from collectors.training import TrainingWatch
 from control_room import Recorder, RunDir
 from control_room.history.index import HistoryIndex
-from control_room.history.patterns import PatternRules
-from control_room.retention import carry_out, plan
+from control_room.logs.patterns import PatternRules
+from control_room.logs.retention import carry_out, plan
 
 NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)

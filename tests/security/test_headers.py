@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
-from app.content_policy import content_policy
+from app.serving.content_policy import content_policy
 from tests.app.api.conftest import log_everything
 from tests.security.chromium import another_server, unprotected, watched
 from tests.security.raw_http import get, open_websocket, port_of, send

@@ -19,10 +19,10 @@ import paramiko
 import pytest
 from paramiko.common import AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 
-from collectors.ssh import SshWatch
-from collectors.ssh_reading import SshReading
-from tests.collectors.ssh import outputs
-from tests.collectors.ssh.sshd import Sshd, make_key, sshd_missing
+from collectors.machines.ssh import SshWatch
+from collectors.machines.ssh_reading import SshReading
+from tests.collectors.machines.ssh import outputs
+from tests.collectors.machines.ssh.sshd import Sshd, make_key, sshd_missing
 from tests.security.raw_server import RawServer
 from tests.security.watched import MOST_GROWN_MB, Watched, watch
 from tests.support import wait_until

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 from streamlit.testing.v1 import AppTest
 
-from app.monitor import Monitor
+from app.watch.monitor import Monitor
 from tests.pages.opened import html, watching_run
 from tests.security.chromium import watched
 from tests.security.hostile_run import TEXTS, record_hostile_run

@@ -20,33 +20,33 @@ from typing import Any
 
 import pytest
 
-from app.machine_history import MachineHistory
-from app.run_em import RunEms
-from app.run_table import run_summary
 from app.settings import Settings, load_settings
-from collectors.evals import EvalWatch
-from collectors.links import LinkWatch
-from collectors.notes import NoteWatch
-from collectors.preview_runner import RunnerWatch
-from collectors.previews import PreviewWatch
-from collectors.queues import read_queues
-from collectors.snapshots import SnapshotWatch
-from collectors.training import TrainingWatch
+from app.watch.machine_history import MachineHistory
+from app.watch.run_exact_match import RunEms
+from app.watch.run_table import run_summary
+from collectors.files.evals import EvalWatch
+from collectors.files.links import LinkWatch
+from collectors.files.notes import NoteWatch
+from collectors.files.preview_runner import RunnerWatch
+from collectors.files.previews import PreviewWatch
+from collectors.files.queues import read_queues
+from collectors.files.snapshots import SnapshotWatch
+from collectors.files.training import TrainingWatch
 from control_room import Recorder, RunDir
 from control_room.__main__ import main as command
-from control_room.history.day_parts import day_files
 from control_room.history.index import HistoryIndex, IndexFailed
-from control_room.history.patterns import PatternRules
 from control_room.importing import ImportRefused, import_files
-from control_room.inside import Inside, LeadsOut
-from control_room.notes import add_note
+from control_room.logs.day_parts import day_files
+from control_room.logs.patterns import PatternRules
+from control_room.logs.retention import carry_out, left_alone, plan
+from control_room.logs.step_limit import StepLimit
 from control_room.previews.checkpoints import find_checkpoints
 from control_room.previews.log import tally
 from control_room.previews.request import request_round
 from control_room.previews.state import RunnerState
-from control_room.retention import carry_out, left_alone, plan
+from control_room.recording.notes import add_note
 from control_room.rundir import LOG_KINDS, LogKind
-from control_room.step_limit import StepLimit
+from control_room.security.inside import Inside, LeadsOut
 from tests.support import serving_app, wait_until
 
 CANARY = "canary-b3e1"

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from app.cards import kit
-from app.shown_text import (
+from app.text.visible import (
     LINE_CHARS,
     MOST_MARKS,
     TEXT_CHARS,

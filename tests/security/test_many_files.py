@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from collectors.previews import PreviewWatch
+from collectors.files.previews import PreviewWatch
 from control_room import RunDir
 from control_room.history.index import HistoryIndex
-from control_room.history.patterns import PatternRules
-from control_room.history.turns import AT_ONCE
+from control_room.logs.file_identity import AT_ONCE
+from control_room.logs.patterns import PatternRules
 from tests.support import ROOT, wait_until
 
 FILES = 3_000

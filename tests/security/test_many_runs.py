@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from app.current import runs, serving
-from app.monitor import Monitor
-from app.runs import Runs
 from app.settings import SettingsError, load_settings
+from app.ui.current import runs, serving
+from app.watch.monitor import Monitor
+from app.watch.runs import Runs
 from tests.support import ROOT
 
 NO_TEXT = b"\xff\xfe"
@@ -60,7 +60,7 @@ def test_whatever_its_name_a_run_is_chosen_and_shown(odd: Monitor) -> None:
         each.encode()
     asked: list[str | None] = [None, *names]
     for name in asked:
-        page = AppTest.from_file(str(ROOT / "app" / "main.py"), default_timeout=60)
+        page = AppTest.from_file(str(ROOT / "app" / "ui" / "main.py"), default_timeout=60)
         if name is not None:
             page.query_params["run"] = name
         page.run()

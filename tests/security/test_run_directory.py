@@ -26,13 +26,13 @@ import duckdb
 import pytest
 from huey import SqliteHuey
 
-from app.monitor import Monitor
-from app.runs import Runs
 from app.settings import load_settings
+from app.watch.monitor import Monitor
+from app.watch.runs import Runs
 from control_room.history.index import HistoryIndex
 from control_room.previews.checkpoints import find_checkpoints
 from control_room.previews.config import load_config_for
-from control_room.recorder import Recorder
+from control_room.recording.recorder import Recorder
 from control_room.rundir import RunDir
 from tests.control_room.previews.model_server import ModelServer, completion
 from tests.support import PATIENCE_S, ROOT, free_port, process, serving_app, wait_until

@@ -22,14 +22,14 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from app.health import NOT_READ_YET
 from app.settings import SettingsError, load_settings
+from app.views.health import NOT_READ_YET
 from control_room import Recorder
-from control_room.address import Address, BadAddress, shown_url
 from control_room.client import ApiError, Client
 from control_room.previews.config import ConfigError, load_config
-from control_room.redaction import redacted, without
-from control_room.secret import BadSecret, Secret, read_key
+from control_room.security.address import Address, BadAddress, shown_url
+from control_room.security.redaction import redacted, without
+from control_room.security.secret import BadSecret, Secret, read_key
 from tests.security.echo_server import EchoServer
 from tests.support import ROOT, free_port, serving_app, wait_until
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from app.charts import Chart
+from app.charts.base import Chart
 from control_room.history.export import csv_chunks, jsonl_chunks
 from control_room.history.filters import PreviewFilter
 from control_room.history.index import HistoryIndex
-from control_room.spreadsheets import guarded, guarded_rows, unguarded
+from control_room.security.spreadsheets import guarded, guarded_rows, unguarded
 from tests.security.long_previews import read_all, write_log
 from tests.support import ROOT
 
@@ -128,7 +128,7 @@ def test_every_csv_is_written_by_what_guards_it() -> None:
         for path in sorted((ROOT / folder).rglob("*.py"))
         if re.search(r"csv\.(Dict)?[wW]riter|to_csv|write_csv|CSVWriter", path.read_text())
     ]
-    assert "app/charts.py" in writers
+    assert "app/charts/base.py" in writers
     for path in writers:
         text = Path(ROOT / path).read_text()
         assert "guarded_rows(" in text or "FORMULA" in text, path

@@ -21,8 +21,8 @@ import pytest
 
 from control_room import Recorder, RunDir
 from control_room.history.index import HistoryIndex
-from control_room.history.sql import SqlAnswer, SqlRefused
-from control_room.history.sql_processes import SqlLimits, SqlProcesses
+from control_room.history.sql.processes import SqlLimits, SqlProcesses
+from control_room.history.sql.question import SqlAnswer, SqlRefused
 from tests.support import PATIENCE_S, ROOT, serving_app, wait_until
 
 COUNT = 300

@@ -10,10 +10,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.api import create_api
-from app.monitor import Monitor
 from app.settings import load_settings
+from app.watch.monitor import Monitor
 from control_room import Recorder
-from control_room.history.guard import guarded
+from control_room.history.watched_cursor import guarded
 from tests.support import wait_until
 
 ADDRESSES = (

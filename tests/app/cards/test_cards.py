@@ -9,7 +9,7 @@ from html import unescape
 import pytest
 
 from app.cards import hardware, jobs, kit, preview, preview_stats, queue, runner, summary, training
-from app.views import (
+from app.views.models import (
     GpuStatus,
     HealthLight,
     JobQueueStatus,
@@ -26,7 +26,7 @@ from app.views import (
     ServerStatus,
     SystemStatus,
 )
-from collectors.nvml import UNIFIED_MEMORY
+from collectors.machines.gpu.nvml import UNIFIED_MEMORY
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from control_room import Recorder, RunDir
 from control_room.history.index import HistoryIndex, IndexInUse
-from control_room.history.patterns import PatternRule, PatternRules
+from control_room.logs.patterns import PatternRule, PatternRules
 from tests.support import ROOT
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from app.history import RunHistory
-from collectors.previews import PreviewWatch
+from app.watch.run_history import RunHistory
+from collectors.files.previews import PreviewWatch
 from control_room import Recorder, RunDir
 from control_room.history import queries
 from control_room.history.filters import PreviewFilter
 from control_room.history.index import HistoryIndex
-from control_room.history.patterns import PatternRules
 from control_room.importing import import_files
+from control_room.logs.patterns import PatternRules
 from tests.support import SHARED
 
 

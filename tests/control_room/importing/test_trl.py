@@ -17,7 +17,7 @@ import pytest
 from control_room import PreviewRecord, RunDir
 from control_room.__main__ import main
 from control_room.importing import Imported, ImportRefused, Watch
-from control_room.records import parse_line
+from control_room.recording.records import parse_line
 from tests.support import ROOT, wait_until
 
 ROWS: list[dict[str, Any]] = [

@@ -11,7 +11,7 @@ import pytest
 
 from control_room.previews.config import load_config
 from control_room.previews.runner import Runner
-from control_room.records import EvalRecord, PreviewRecord, RoundRecord, parse_line
+from control_room.recording.records import EvalRecord, PreviewRecord, RoundRecord, parse_line
 from control_room.rundir import RunDir
 from tests.control_room.previews.model_server import ModelServer
 

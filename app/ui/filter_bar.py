@@ -1,0 +1,148 @@
+"""The filter widgets above the history, kept in the page's address so that a view can be shared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import streamlit as st
+
+from app.text.markdown import plain
+from app.text.visible import cell
+from app.ui.current import RUN
+from app.views.length_bins import bin_label
+from app.views.preview_filter import from_query, to_query
+from control_room.history import queries
+from control_room.history.filters import CHOICES, PreviewFilter
+from control_room.history.queries import Cursor
+
+LABELS = {
+    "regime": "Regime",
+    "source_pool": "Source",
+    "failure_mode": "Failure mode",
+    "dataset_id": "Dataset",
+    "pattern": "Pattern",
+    "checkpoint_id": "Checkpoint",
+}
+_MATCHES = {"Any": "", "Yes": "true", "No": "false"}
+_OTHERS = ("page", RUN)  # in the address, and no filter
+# What stands in the second row, and opens it when the address asks for it.
+_MORE = (
+    *("normalized_match", "min_length", "below_length", "length_known", "min_step", "max_step"),
+    *("since", "until", "example_id"),
+)
+
+
+def filter_bar(
+    cursor: Cursor, page: str, edges: Sequence[int], on_change: Callable[[], None] | None = None
+) -> PreviewFilter:
+    """Draw the widgets as the address asks, and put into it what they say; return that filter.
+
+    ``page`` keeps the widgets of pages apart; ``edges`` are where the bins of lengths begin.
+    """
+    bar = _Bar(page, on_change)
+    asked, ignored = from_query({k: v for k, v in st.query_params.items() if k not in _OTHERS})
+    query = to_query(asked)
+    chosen: dict[str, str] = {}
+    with st.grid(4, min_column_width=150, gap="xsmall"):
+        for name in CHOICES:
+            chosen[name] = bar.choice(name, LABELS[name], query, queries.choices(cursor, name))
+        chosen["exact_match"] = bar.match("exact_match", "Exact match", query)
+        chosen["text"] = bar.text("text", "Text in prompt or answers", query, "Any case")
+    more = any(name in query for name in _MORE)
+    with (
+        st.expander("More filters", expanded=more, key=f"{page}-more"),
+        st.grid(4, min_column_width=150, gap="xsmall"),
+    ):
+        chosen["normalized_match"] = bar.match("normalized_match", "Normalized match", query)
+        chosen |= bar.length(query, edges)
+        for name, label in (("min_step", "From step"), ("max_step", "To step")):
+            chosen[name] = bar.text(name, label, query, "Any")
+        for name, label in (("since", "From"), ("until", "To")):
+            chosen[name] = bar.text(name, label, query, "2026-01-31 or 2026-01-31T12:00")
+        chosen["example_id"] = bar.text("example_id", "Example", query, "Any")
+    wanted, mistyped = from_query(chosen)
+    for note in (*ignored, *(note.replace("in the address ", "") for note in mistyped)):
+        st.warning(plain(note))
+    write_address({**to_query(wanted), **_kept("page")})
+    return wanted
+
+
+def write_address(query: Mapping[str, str]) -> None:
+    """Have the page's address say this, and which run it is of."""
+    st.query_params.from_dict({**query, **_kept(RUN)})
+
+
+def _kept(name: str) -> dict[str, str]:
+    return {name: st.query_params[name]} if name in st.query_params else {}
+
+
+class _Bar:
+    def __init__(self, page: str, on_change: Callable[[], None] | None) -> None:
+        self._page = page
+        self._on_change = on_change
+
+    def choice(self, name: str, label: str, query: dict[str, str], options: list[str]) -> str:
+        current = query.get(name)
+        if current is not None and current not in options:
+            options = [current, *options]
+        chosen = st.selectbox(
+            label,
+            options,
+            index=None if current is None else options.index(current),
+            format_func=cell,
+            placeholder="Any",
+            key=f"{self._page}-{name}",
+            on_change=self._on_change,
+        )
+        return chosen or ""
+
+    def match(self, name: str, label: str, query: dict[str, str]) -> str:
+        values = list(_MATCHES.values())
+        chosen = st.selectbox(
+            label,
+            list(_MATCHES),
+            index=values.index(query.get(name, "")),
+            key=f"{self._page}-{name}",
+            on_change=self._on_change,
+        )
+        return _MATCHES[chosen]
+
+    def text(self, name: str, label: str, query: dict[str, str], placeholder: str) -> str:
+        chosen: str = st.text_input(
+            label,
+            query.get(name, ""),
+            placeholder=placeholder,
+            key=f"{self._page}-{name}",
+            on_change=self._on_change,
+        )
+        return chosen.strip()
+
+    def length(self, query: dict[str, str], edges: Sequence[int]) -> dict[str, str]:
+        """A bin of lengths, or whatever other range the address asks for."""
+        names = ("min_length", "below_length", "length_known")
+        current = {name: query[name] for name in names if name in query}
+        bins: dict[str, dict[str, str]] = {"Any": {}}
+        bins |= {bin_label(edges, low): length_query(edges, low) for low in edges}
+        bins["unknown"] = length_query(edges, None)
+        if current not in bins.values():
+            bins[f"{current.get('min_length', 0)}-{current.get('below_length', '')}"] = current
+        chosen = st.selectbox(
+            "Length of golden answer, tokens",
+            list(bins),
+            index=list(bins.values()).index(current),
+            key=f"{self._page}-length",
+            on_change=self._on_change,
+        )
+        return bins[chosen]
+
+
+def length_query(edges: Sequence[int], low: int | None) -> dict[str, str]:
+    """The part of an address that asks for one bin of lengths; ``low`` None: not known."""
+    if low is None:
+        return {"length_known": "false"}
+    place = list(edges).index(low)
+    # Whatever is below the first edge belongs to the first bin.
+    query = {} if place == 0 else {"min_length": str(low)}
+    if place < len(edges) - 1:
+        query["below_length"] = str(edges[place + 1])
+    return query or {"length_known": "true"}
