@@ -30,7 +30,7 @@ _ABOUT = """\
 What the pages show, for scripts and dashboards. Times carry their zone, `_gb` is GiB, and what is
 not known, or is no finite number, is `null`. Of several runs the API has the one that the app was
 started for; `/api/runs` lists all of them, and `/api/compare` takes any two. Fields marked
-deprecated are kept for clients of the specified API.
+deprecated are kept for the daemon trainer's pages.
 """
 
 
