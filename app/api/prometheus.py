@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 from app.views.models import EvalStatus, LiveStatus, MachineStatus, PreviewStatus, SystemStatus
 from app.watch.monitor import Monitor
 from collectors.files.training import RunStatus
+from control_room.recording.metrics import METRICS
 
 _PREFIX = "control_room_"
 _GIB = 2**30
@@ -59,20 +60,7 @@ def _training(live: LiveStatus, run: _Labels) -> Iterator[GaugeMetricFamily]:
     for name, about, value in (
         ("training_step", "Optimisation step.", live.current_step),
         ("training_target_steps", "Steps that the run is to make.", live.total_steps),
-        ("training_epoch", "Epochs done.", live.epoch),
-        ("training_loss", "Newest training loss.", live.loss),
-        ("training_loss_smoothed", "Moving average of the loss.", live.streaming_ce),
-        ("training_loss_variance", "Variance of the recent loss.", live.loss_variance),
-        ("training_learning_rate", "Learning rate.", live.learning_rate),
-        ("training_gradient_norm", "Norm of the gradient.", live.grad_norm),
-        ("training_validation_loss", "Newest validation loss.", live.val_loss),
-        ("training_validation_gap", "Validation loss less training loss.", live.val_train_gap),
-        ("training_tokens_per_second", "Newest throughput.", live.tokens_per_sec),
-        (
-            "training_tokens_per_second_baseline",
-            "Throughput that is usual for this run.",
-            live.tokens_per_sec_baseline,
-        ),
+        *((m.prometheus, m.meaning, getattr(live, m.name)) for m in METRICS if m.prometheus),
         ("training_eta_seconds", "Time to the end of the run.", live.eta_overall_s),
         ("training_silence_seconds", "Time since the trainer wrote.", live.liveness.silent_s),
     ):
