@@ -27,7 +27,7 @@ Ask = Callable[[Mapping[str, Mapping[str, str]], str], Any]
 def ask(tmp_path: Path) -> Ask:
     """Changes files of a copy of the code and asks it: what the script leaves in ``found``.
 
-    Changes map a file to what is put *behind* each text, which must stand there once.
+    Changes map a file to what is put *before* each text, which must stand there once.
     """
     code = tmp_path / "code"
     for package in _PACKAGES:
@@ -39,9 +39,9 @@ def ask(tmp_path: Path) -> Ask:
         for name, additions in changes.items():
             file = code / name
             text = file.read_text(encoding="utf-8")
-            for before, addition in additions.items():
-                assert text.count(before) == 1, (name, before)
-                text = text.replace(before, before + addition)
+            for place, addition in additions.items():
+                assert text.count(place) == 1, (name, place)
+                text = text.replace(place, addition + place)
             file.write_text(text, encoding="utf-8")
         ended = subprocess.run(
             [sys.executable, "-c", f"{script}\nimport json\nprint(json.dumps(found))"],
@@ -60,10 +60,10 @@ def ask(tmp_path: Path) -> Ask:
 def test_a_training_metric_is_a_field_and_a_row(ask: Ask) -> None:
     changes = {
         "control_room/recording/records.py": {
-            "    step_time_ms: float | None = None\n": "    clip_share: float | None = None\n"
+            "    current_file: str | None = ": "    clip_share: float | None = None\n"
         },
         "control_room/recording/metrics.py": {
-            "METRICS: tuple[Metric, ...] = (": """
+            '    Metric(\n        name="grad_norm",': """\
     Metric(
         name="clip_share",
         label="Clipped share",
