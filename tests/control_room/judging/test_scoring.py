@@ -109,11 +109,23 @@ class TestContracts:
             ({"check": "suffix_repeat", "symbols": []}, "symbols"),
             ({"check": "suffix_repeat", "symbols": ["\ufe0f"]}, "symbols"),
             ({"check": "suffix_repeat", "min_repeats": True}, "min_repeats"),
+            ({"check": "suffix_repeat", "max_repeats": 10**9}, "max_repeats.*to 10,000"),
+            ({"check": "suffix_repeat", "symbols": ["*"] * 101}, "symbols.*1 to 100"),
+            ({"check": "suffix_repeat", "symbols": ["*" * 201]}, "symbols.*200 characters"),
+            ({"check": "delimiters", "start": "<" * 201}, "start.*200 characters"),
         ],
     )
     def test_a_wrong_setting_is_named(self, check: dict[str, Any], named: str) -> None:
         with pytest.raises(ValueError, match=f"contract of mine: .*{named}"):
             contracts_from({"mine": [check]})
+
+    @pytest.mark.parametrize(
+        ("checks", "named"),
+        [("*", "a list of checks"), (["*"], "a list of checks"), ([{}] * 21, "21 checks")],
+    )
+    def test_what_is_no_list_of_a_few_checks_is_refused(self, checks: Any, named: str) -> None:
+        with pytest.raises(ValueError, match=f"contract of mine: .*{named}"):
+            contracts_from({"mine": checks})
 
 
 class TestMatching:
