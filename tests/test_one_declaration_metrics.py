@@ -46,7 +46,12 @@ def ask(tmp_path: Path) -> Ask:
         ended = subprocess.run(
             [sys.executable, "-c", f"{script}\nimport json\nprint(json.dumps(found))"],
             cwd=code,
-            env={**os.environ, "PYTHONPATH": str(code), "RUN": str(tmp_path / "run")},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(code),
+                "TESTS": str(ROOT),
+                "RUN": str(tmp_path / "run"),
+            },
             capture_output=True,
             text=True,
             check=False,
@@ -148,3 +153,184 @@ index.close()
         "curve": "Clipped share",
         "documented": True,
     }
+
+
+def test_a_gpu_value_is_two_fields_a_row_and_a_question(ask: Ask) -> None:
+    changes = {
+        "collectors/machines/gpu/reading.py": {
+            "    throttle_reasons: tuple[str, ...] = ()": "    clock_mhz: float | None = None\n",
+            '    GpuValue(\n        name="fan_pct",': """\
+    GpuValue(
+        name="clock_mhz",
+        label="Clock",
+        unit="MHz",
+        lowest=0,
+        highest=10_000,
+        smi="clocks.sm",
+        server="clock_sm_mhz",
+        prometheus="gpu_clock_megahertz",
+        meaning="Clock of the GPU.",
+    ),
+""",
+        },
+        "collectors/machines/gpu/nvml.py": {
+            '    Metric(\n        "throttle_reasons",': """\
+    Metric(
+        "clock_mhz",
+        lambda lib, gpu: {"clock_mhz": float(answer(lib, gpu, ("nvmlDeviceGetClockInfo", (1,))))},
+        ("clock_mhz",),
+    ),
+"""
+        },
+        "app/views/models.py": {
+            "    throttle_reasons: tuple[str, ...] = ()": "    clock_mhz: Measured | None = None\n"
+        },
+    }
+    found = ask(
+        changes,
+        """
+import os, sys
+from datetime import UTC, datetime
+from pathlib import Path
+sys.path.append(os.environ["TESTS"])
+from tests.collectors.machines.gpu.nvml_stand_in import Card, NvmlStandIn
+from app.api.prometheus import _machines
+from app.api.system import MachineMinuteView, _view
+from app.cards import hardware
+from app.charts.machines import machine_charts
+from app.settings import Machine, Settings
+from app.views.build_machines import MachineSamples, machine_views
+from app.views.models import Queues, SystemStatus
+from app.watch.machine_history import MachineHistory
+from collectors.machines.gpu.local import NvmlSession
+from collectors.machines.gpu.nvidia_smi import GPU_FIELDS, parse_gpus
+from collectors.machines.native_server import read_gpus
+from collectors.sampler import Sample
+
+card = Card()
+card.answers["nvmlDeviceGetClockInfo"] = 1980
+with NvmlSession(lambda: NvmlStandIn(card)) as session:
+    reading = session.read()
+machines = machine_views(
+    {"box": MachineSamples(gpu=Sample(reading=reading, read_at=1.0), host=Sample())},
+    Settings(machines=(Machine(name="box", role="training", local=True),)),
+    1.0,
+)
+clock = [0.0]
+history = MachineHistory(Path(os.environ["RUN"]), ready=lambda: True, clock=lambda: clock[0])
+system = SystemStatus(
+    run_id="run", machines=machines, queues=Queues(), timestamp=datetime(2026, 1, 1, tzinfo=UTC)
+)
+history.take(system)
+clock[0] = 60.0
+history.take(system)
+minutes = history.minutes("box", since=0)
+smi = dict.fromkeys(GPU_FIELDS, "[N/A]") | {"index": "0", "uuid": "GPU-a", "clocks.sm": "1410"}
+found = {
+    "nvml": reading.gpus[0].clock_mhz,
+    "nvidia-smi": parse_gpus(GPU_FIELDS, 0, ", ".join(smi.values())).gpus[0].clock_mhz,
+    "server": read_gpus({"clock_sm_mhz": 1200}).gpus[0].clock_mhz,
+    "view": machines[0].model_dump(mode="json")["gpus"][0]["clock_mhz"],
+    "card": hardware.html(machines),
+    "prometheus": [
+        (family.name, family.documentation, family.samples[0].value)
+        for family in _machines(machines) if "clock" in family.name
+    ],
+    "day": [_view(m).model_dump()["clock_mhz"] for m in minutes if m.device],
+    "of the API": "clock_mhz" in MachineMinuteView.model_json_schema()["properties"],
+    "chart": [chart.rows for title, chart in machine_charts(machines[0], minutes)
+              if title == "Clock"][0][0]["clock_mhz"],
+}
+history.close()
+""",
+    )
+    assert "<dt>Clock</dt><dd>1980 MHz</dd>" in found.pop("card")
+    assert found == {
+        "nvml": 1980.0,
+        "nvidia-smi": 1410.0,
+        "server": 1200.0,
+        "view": 1980.0,
+        "prometheus": [["control_room_gpu_clock_megahertz", "Clock of the GPU.", 1980.0]],
+        "day": [1980.0],
+        "of the API": True,
+        "chart": 1980.0,
+    }
+
+
+def test_a_failure_mode_is_declared_where_it_is_decided(ask: Ask) -> None:
+    changes = {
+        "control_room/judging/scoring.py": {
+            '    "wrong_content",\n]': '    "refusal",\n',
+            '    "wrong_content": Failure(': '    "refusal": Failure("declines", "degenerate"),\n',
+            "    if normalized_match(wanted, content) or _nearly": """\
+    if content.startswith("I cannot"):
+        return "refusal"
+""",
+        }
+    }
+    found = ask(
+        changes,
+        """
+import os
+from pathlib import Path
+from app.charts import base
+from app.data_tables import PAGE, with_tables
+from control_room import Recorder
+from control_room.history.filters import PreviewFilter
+from control_room.history.index import HistoryIndex
+from control_room.history.queries import choices
+from control_room.history.questions.aggregates import failure_modes
+from control_room.history.questions.drift import drift
+from control_room.judging.scoring import score
+from control_room.rundir import RunDir
+
+run = RunDir(Path(os.environ["RUN"]))
+with Recorder(run, strict=True) as recorder:
+    for step, answer in enumerate(["4", "I cannot say that.", "17"]):
+        fields = score("4", answer).fields()
+        recorder.log_preview(step=step, prompt="2 + 2?", golden="4", model_answer=answer, **fields)
+index = HistoryIndex(run)
+index.refresh()
+cursor, everything = index.cursor(), PreviewFilter()
+found = {
+    "mode": score("4", "I cannot say that.").failure_mode,
+    "filter": choices(cursor, "failure_mode"),
+    "shares": {s.failure_mode: s.count for s in failure_modes(cursor, everything)},
+    "chart": base.failure_shares(failure_modes(cursor, everything)).figure["data"][0]["y"],
+    "drift": drift(cursor, everything, bins=1)[0].counts,
+    "documented": "| `refusal` | declines |" in with_tables(PAGE.read_text()),
+}
+index.close()
+""",
+    )
+    assert found == {
+        "mode": "refusal",
+        "filter": ["refusal", "wrong_content"],
+        "shares": {"refusal": 1, "wrong_content": 1},
+        "chart": ["wrong content", "refusal"],
+        "drift": {"right": 1, "form": 0, "content": 1, "degenerate": 1},
+        "documented": True,
+    }
+
+
+def test_a_regime_with_its_contract_is_settings_alone(ask: Ask, tmp_path: Path) -> None:
+    settings = tmp_path / "previews.toml"
+    settings.write_text(
+        '[server]\nurl = "http://127.0.0.1:8000"\n[[examples]]\nfile = "set.jsonl"\n'
+        '[[contracts.bullets]]\ncheck = "prefix_repeat"\nname = "bullet"\nsymbols = ["*"]\n'
+        "min_repeats = 1\nmax_repeats = 1\n"
+    )
+    found = ask(
+        {},
+        f"""
+from pathlib import Path
+from control_room.judging.scoring import score
+from control_room.previews.config import load_config
+
+contracts = load_config(Path({str(settings)!r})).all_contracts
+found = [score("4", answer, "bullets", contracts=contracts).fields() for answer in ("* 4", "4")]
+""",
+    )
+    kept, broken = found
+    assert (kept["exact_match"], kept["contract_status"]) == (True, {"bullet": True})
+    assert (broken["exact_match"], broken["failure_mode"]) == (True, "contract_violation")

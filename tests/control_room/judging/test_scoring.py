@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from control_room.judging.contracts import DEFAULT_CONTRACTS, contracts_from
 from control_room.judging.scoring import (
+    FAILURES,
+    FailureMode,
     contract_status,
     exact_match,
     failure_mode,
@@ -126,6 +128,11 @@ class TestContracts:
     def test_what_is_no_list_of_a_few_checks_is_refused(self, checks: Any, named: str) -> None:
         with pytest.raises(ValueError, match=f"contract of mine: .*{named}"):
             contracts_from({"mine": checks})
+
+
+def test_the_failure_modes_are_explained_in_the_order_in_which_they_are_decided() -> None:
+    assert tuple(FAILURES) == get_args(FailureMode)
+    assert all(failure.meaning for failure in FAILURES.values())
 
 
 class TestMatching:
