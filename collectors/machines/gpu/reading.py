@@ -60,7 +60,7 @@ class GpuValue:
 
     A new one is a field and a row here, a question in nvml.py, and a field in the view
     (``GpuStatus``). The card, the Prometheus line, its day and chart, and what nvidia-smi and the
-    specification's server are asked follow from the row.
+    daemon trainer's server are asked follow from the row.
     """
 
     name: str
@@ -70,7 +70,7 @@ class GpuValue:
     lowest: float
     highest: float
     smi: str | None = None  # what nvidia-smi calls it
-    server: str | None = None  # what the specification's server calls it
+    server: str | None = None  # what the daemon trainer's server calls it
     why_not: str | None = None  # why nvidia-smi may not tell it, where that is known
     prometheus: str | None = None  # without the prefix control_room_
     meaning: str = ""  # one sentence, for Prometheus
