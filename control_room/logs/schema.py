@@ -19,9 +19,6 @@ from control_room.recording.records import (
 )
 from control_room.rundir import LogKind
 
-# To be raised where rows with the same columns come out differently.
-_ROWS = 8
-
 # Of a preview: what its texts and lists take, so that nobody has to read them to know.
 SIZE = "size_bytes"
 SEARCH_SEPARATOR = "\x1f"  # between the texts
@@ -83,5 +80,7 @@ TABLES: dict[LogKind, Table] = {
     )
 }
 
-# An index with another version is rebuilt from the logs; other columns make another one.
-VERSION = f"{_ROWS}.{crc32(repr([table.create for table in TABLES.values()]).encode()):08x}"
+# To be raised where the rows would be others though the columns are the same.
+_CONTENT = 8
+# An index with another version is rebuilt from the logs: one with other columns too.
+VERSION = f"{_CONTENT}.{crc32(' '.join(table.create for table in TABLES.values()).encode()):08x}"
