@@ -12,11 +12,14 @@ from app.text.markdown import plain
 from app.text.visible import cell
 from app.ui.current import is_in_api, monitor
 from app.ui.filter_bar import filter_bar, write_address
+from app.ui.page_files import Page
 from app.ui.waiting import history_errors_told, history_or_wait
 from app.views.preview_filter import describe, to_query
 from control_room.history import queries
 from control_room.history.filters import PreviewFilter
 from control_room.history.queries import PreviewPage, PreviewRow
+
+PAGE = Page(title="Previews", icon=":material/table_rows:", order=20)
 
 settings = monitor().settings
 ROWS = settings.history.rows_per_page
