@@ -42,7 +42,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "app" / "ui" / "main.py"
 STREAMLIT_PAGE = Path(st.__file__).parent / "static" / "index.html"
 
-# Streamlit's collection after every run is off (app/.streamlit/config.toml); this replaces it.
+# Streamlit's collection after every run is off (.streamlit/config.toml); this replaces it.
 COLLECT_EVERY_S = 60.0
 
 log = logging.getLogger(__name__)
