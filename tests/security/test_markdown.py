@@ -36,7 +36,7 @@ ALSO = ("help", "captions")
 OURS = {
     ("app/ui/main.py", "path"): "a file in pages/",
     ("app/ui/main.py", "TITLES.get(name, name.replace('_', ' ').capitalize())"): "its name",
-    ("app/ui/filter_bar.py", "label"): "written out where the bar is made",
+    ("app/ui/filter_bar.py", "label"): "declared with the filter",
     ("pages/compare.py", "label"): "A, before and B, after",
     ("pages/compare.py", "KINDS"): "the four kinds of sides",
     ("pages/evals.py", "title"): "written out beside it",
