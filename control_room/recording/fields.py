@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, fields
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn, SupportsFloat
@@ -68,8 +68,7 @@ class BadField(ValueError):
         self.field = field
 
 
-@dataclass(frozen=True, slots=True)
-class FieldRule:
+class FieldRule(NamedTuple):
     """One field's type and range. A value of exactly ``exact`` within the range needs no more."""
 
     owner: str
