@@ -9,20 +9,21 @@ from datetime import datetime
 from app.cards import kit
 from app.views.models import Preview
 from control_room.history.queries import PreviewRow
-from control_room.logs.schema import LONG_TEXTS
 from control_room.recording.fields import rules_of
 from control_room.recording.records import PreviewRecord
 
 _MISSING = object()
+# On the card above: with boxes of their own, and their difference marked.
+_ELSEWHERE = ("prompt", "golden", "model_answer")
 _RULES = rules_of(PreviewRecord)
 
 
 def html(preview: Preview | PreviewRow) -> str:
-    """The fields with a value, and the names of those without; long texts stand elsewhere."""
+    """The fields with a value, and the names of those without; the three texts stand elsewhere."""
     values = {
         name: value
         for name in _RULES
-        if name not in LONG_TEXTS and (value := getattr(preview, name, _MISSING)) is not _MISSING
+        if name not in _ELSEWHERE and (value := getattr(preview, name, _MISSING)) is not _MISSING
     }
     known = {name: value for name, value in values.items() if value is not None}
     pairs = ((name, _with_unit(_said(value), name)) for name, value in known.items())
