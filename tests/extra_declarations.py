@@ -28,13 +28,14 @@ from control_room import PreviewRecord, Recorder, RunDir
 from control_room.history import export, queries
 from control_room.history.filters import PreviewFilter
 from control_room.history.index import HistoryIndex
+from control_room.logs.inference_log import inference_preview, left_out_of
 from control_room.recording.records import fields_to_json_line, parse_line
 from tests.pages.opened import html, open_page, watching_run
 from tests.support import wait_until
 
 TEXTS: dict[str, Any] = {"prompt": "p", "golden": "g", "model_answer": "a"}
 # By name of the field: a value, what the page shows of it, and a value that is refused.
-FIELDS: dict[str, tuple[Any, str, object]] = {
+FIELDS: dict[str, tuple[Any, str, Any]] = {
     "kindness": (0.625, "0.625 points", 1.5),
     "mood": ("cheerful", "cheerful", ""),
     "judges": ({"second": True, "third": False}, "second kept, third broken", {"second": 1}),
@@ -56,6 +57,7 @@ def check_fields(path: Path) -> None:
         for step in range(MANY):
             recorder.log_preview(step=step, **TEXTS, **logged)
     check_line(logged)
+    check_import()
     check_history(RunDir(path), logged)
     check_written_down(logged)
     with served(path) as client:
@@ -85,6 +87,14 @@ def check_line(logged: dict[str, Any]) -> None:
         fields_to_json_line(PreviewRecord, {"step": 1, **TEXTS}, run_id="r", now="")
     )
     assert unknown["mood"] is None and "kindness" not in unknown
+
+
+def check_import() -> None:
+    """Another system's file calls it otherwise."""
+    told = {"ts": "2026-01-31T12:00:00Z", "step": 1, "prompt": "p", "golden": "g"}
+    told |= {"model_output": "a", "kindness_score": 0.5, "other": 1}
+    read = inference_preview(told)
+    assert getattr(read, "kindness") == 0.5 and left_out_of(told) == ["other"]  # noqa: B009
 
 
 def check_history(run: RunDir, logged: dict[str, Any]) -> None:

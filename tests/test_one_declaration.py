@@ -26,7 +26,8 @@ FIELDS = (
     kindness: float | None = field(
         default=None,
         metadata=described(
-            "how kind it is", unit="points", low=0.0, high=1.0, column=75, heading="Kind"
+            "how kind it is", unit="points", low=0.0, high=1.0, column=75, heading="Kind",
+            imported_as={INFERENCE_LOG: "kindness_score"},
         ),
     )
     mood: str | None = field(default=None, metadata=described("in what mood", null=True))

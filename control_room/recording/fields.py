@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields
 from datetime import datetime
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn, SupportsFloat
 
 from control_room.recording.encoding import NON_FINITE, parse_timestamp
@@ -42,6 +43,7 @@ class About(NamedTuple):
     null: bool = False  # written as null when it is not known, instead of left out
     column: int | None = None  # its place in the table of previews; None: only where one is read
     heading: str = ""  # in that table, where the label is too long
+    imported_as: Mapping[str, str] = MappingProxyType({})  # its name in other systems' files
 
 
 def described(
@@ -55,9 +57,12 @@ def described(
     null: bool = False,
     column: int | None = None,
     heading: str = "",
+    imported_as: Mapping[str, str] = MappingProxyType({}),
 ) -> Mapping[str, About]:
     """``metadata`` for a field of a record; see :class:`About`."""
-    return {_ABOUT: About(meaning, unit, label, low, high, is_text, null, column, heading)}
+    return {
+        _ABOUT: About(meaning, unit, label, low, high, is_text, null, column, heading, imported_as)
+    }
 
 
 class BadField(ValueError):

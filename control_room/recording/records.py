@@ -23,6 +23,9 @@ from control_room.recording.lines import to_json_line as to_json_line
 # agree. They say nothing of how often the model is right, and no rate counts them.
 SAMPLES_POOL = "samples"
 
+# Files of the daemon trainer that previews are read from.
+SNAPSHOT, PREVIEW_ROUND, INFERENCE_LOG = "snapshot", "preview round", "inference log"
+
 # What most records have. A time without a zone is local; None means now.
 _TS = described("when it was logged")
 _RUN_ID = described("of which run")
@@ -46,7 +49,13 @@ class PreviewRecord(Record):
         metadata=described("the checkpoint that answered", label="Checkpoint", null=True),
     )
     example_id: str | None = field(
-        default=None, metadata=described("which example", label="Example", null=True)
+        default=None,
+        metadata=described(
+            "which example",
+            label="Example",
+            null=True,
+            imported_as={SNAPSHOT: "example_id", PREVIEW_ROUND: "puzzle_id"},
+        ),
     )
     dataset_id: str | None = field(
         default=None,
@@ -69,11 +78,37 @@ class PreviewRecord(Record):
             column=60,
         ),
     )
-    prompt: str = field(metadata=described("what was asked, in full", is_text=True, column=100))
-    golden: str = field(
-        metadata=described("the right answer, in full", label="Golden answer", is_text=True)
+    prompt: str = field(
+        metadata=described(
+            "what was asked, in full",
+            is_text=True,
+            column=100,
+            imported_as={SNAPSHOT: "input", PREVIEW_ROUND: "prompt", INFERENCE_LOG: "prompt"},
+        )
     )
-    model_answer: str = field(metadata=described("the model's answer, in full", is_text=True))
+    golden: str = field(
+        metadata=described(
+            "the right answer, in full",
+            label="Golden answer",
+            is_text=True,
+            imported_as={
+                SNAPSHOT: "expected_output",
+                PREVIEW_ROUND: "expected",
+                INFERENCE_LOG: "golden",
+            },
+        )
+    )
+    model_answer: str = field(
+        metadata=described(
+            "the model's answer, in full",
+            is_text=True,
+            imported_as={
+                SNAPSHOT: "model_output",
+                PREVIEW_ROUND: "generated",
+                INFERENCE_LOG: "model_output",
+            },
+        )
+    )
     exact_match: bool | None = field(
         default=None,
         metadata=described(
@@ -82,6 +117,11 @@ class PreviewRecord(Record):
             null=True,
             column=70,
             heading="EM",
+            imported_as={
+                SNAPSHOT: "exact_match",
+                PREVIEW_ROUND: "exact_match",
+                INFERENCE_LOG: "matches",
+            },
         ),
     )
     normalized_match: bool | None = field(
@@ -120,7 +160,12 @@ class PreviewRecord(Record):
     generation_time_ms: float | None = field(
         default=None,
         metadata=described(
-            "time to generate the answer", unit="ms", label="Generation time", low=0.0, null=True
+            "time to generate the answer",
+            unit="ms",
+            label="Generation time",
+            low=0.0,
+            null=True,
+            imported_as={PREVIEW_ROUND: "inference_time_ms"},
         ),
     )
     contract_status: Mapping[str, bool] | None = field(
@@ -175,7 +220,8 @@ class PreviewRecord(Record):
         default=None,
         metadata=described(
             "the loss of this example as the training system reckons it, in its own unit; never a "
-            "`ce`, and in no curve or rate"
+            "`ce`, and in no curve or rate",
+            imported_as={SNAPSHOT: "loss", INFERENCE_LOG: "loss"},
         ),
     )
 
