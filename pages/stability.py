@@ -13,6 +13,7 @@ from app.text.visible import cell
 from app.ui.chart_box import chart_box
 from app.ui.current import monitor
 from app.ui.filter_bar import filter_bar
+from app.ui.page_files import Page
 from app.ui.waiting import history_or_wait
 from control_room.history.filters import PreviewFilter
 from control_room.history.queries import Cursor
@@ -22,6 +23,8 @@ from control_room.history.questions.drift import drift, verdict
 from control_room.history.questions.learning import ExampleLife, LearningSummary, Ranking
 from control_room.history.questions.notes import notes
 from control_room.history.questions.samples import PASS_AT, example_samples, pass_at
+
+PAGE = Page(title="Stability", icon=":material/ssid_chart:", order=60)
 
 SHOWN = 200
 TIMELINES = 15
