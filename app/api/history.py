@@ -196,7 +196,7 @@ class PreviewHistory(BaseModel):
     previous: str | None = None
 
 
-def history_routes(router: APIRouter, monitor: Monitor) -> None:
+def routes(router: APIRouter, monitor: Monitor) -> None:
     """Add ``/api/preview/history``."""
 
     @router.get(
