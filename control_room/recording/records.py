@@ -64,7 +64,7 @@ class PreviewRecord(Record):
     regime: str | None = field(
         default=None,
         metadata=described(
-            "output contract: `emoji_think`, `regime3`, `plain_sft`, or your own",
+            "output contract: `emoji_think`, `regime3`, `plain_sft`, or your own (PREVIEWS.md)",
             null=True,
             column=50,
         ),
@@ -131,8 +131,7 @@ class PreviewRecord(Record):
     failure_mode: str | None = field(
         default=None,
         metadata=described(
-            "`server_error`, `empty`, `truncated`, `contract_violation`, `format_error`, "
-            "`repetition`, `near_miss`, `wrong_content`",
+            "how it failed; the modes are in DATA.md, and those of other systems stay theirs",
             null=True,
             column=90,
         ),
