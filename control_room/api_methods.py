@@ -822,12 +822,12 @@ class ApiMethods:
         *,
         run: str | None = None,
         curve: Literal[
-            "exact_match",
             "loss",
             "val_loss",
             "learning_rate",
             "grad_norm",
             "tokens_per_sec",
+            "exact_match",
         ] = "loss",
         points: int = 500,
     ) -> RunCurve:

@@ -866,12 +866,12 @@ class RunCurve(TypedDict):
 
     run: str
     curve: Literal[
-        "exact_match",
         "loss",
         "val_loss",
         "learning_rate",
         "grad_norm",
         "tokens_per_sec",
+        "exact_match",
     ]
     points: list[CurvePoint]
     total: int

@@ -13,12 +13,12 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from app.api.answers import answered, described, model_of
 from app.api.history import Whole, ready_cursor
-from app.charts.runs import CURVES, EM
 from app.watch.monitor import Monitor
 from app.watch.run_table import RunSummary, differing, run_summary
 from app.watch.runs import Runs
 from control_room.history.queries import Cursor, metric_series
 from control_room.history.questions.evaluations import evaluations
+from control_room.recording.metrics import METRICS
 
 Setting: TypeAlias = str | bool | int | float | None
 _EXACT_MATCH = "exact_match"
@@ -26,7 +26,7 @@ _EXACT_MATCH = "exact_match"
 if TYPE_CHECKING:
     CurveName = str
 else:
-    CurveName = Literal[(_EXACT_MATCH, *(name for name in CURVES if name != EM))]
+    CurveName = Literal[(*(metric.name for metric in METRICS if metric.curve), _EXACT_MATCH)]
 
 
 @dataclass(frozen=True, slots=True)
