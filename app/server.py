@@ -35,6 +35,7 @@ from app.ui.current import serving
 from app.ui.page_files import page_files
 from app.watch.app_health import app_health, is_stuck
 from app.watch.monitor import Monitor
+from app.watch.runs import Runs
 from app.watch.sources import hush_libraries
 from control_room.security.quiet_logs import keep_secrets_out_of_logs
 
@@ -42,7 +43,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "app" / "ui" / "main.py"
 STREAMLIT_PAGE = Path(st.__file__).parent / "static" / "index.html"
 
-# Streamlit's collection after every run is off (app/.streamlit/config.toml); this replaces it.
+# Streamlit's collection after every run is off (.streamlit/config.toml); this replaces it.
 COLLECT_EVERY_S = 60.0
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ def _app_of(settings: Settings) -> st.App:
     for left_out in (*settings.left_out, *page_files(settings.pages_dir)[1]):
         log.warning(left_out)
     monitor = Monitor(settings)
+    runs = Runs(monitor)
 
     @asynccontextmanager
     async def lifespan(app: st.App) -> AsyncIterator[None]:
@@ -77,14 +79,14 @@ def _app_of(settings: Settings) -> st.App:
         monitor.start()
         answer_at_once(settings.port)
         collector = asyncio.create_task(_collect_garbage())
-        with serving(monitor):
+        with serving(monitor, runs):
             async with told_of(partial(_condition, monitor)):
                 yield
         collector.cancel()
         # Joining threads blocks; the event loop still has connections to close.
         await asyncio.to_thread(monitor.stop)
 
-    api = create_api(monitor)
+    api = create_api(monitor, runs)
     # The API sees whole paths: its documentation tells addresses as they are.
     routes = [Route(path, endpoint=api, methods=None) for path in PATHS]
     guard = Middleware(

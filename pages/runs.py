@@ -9,6 +9,7 @@ import streamlit as st
 
 from app.cards import kit
 from app.charts import runs as charts_runs
+from app.charts.runs import CURVES, EM
 from app.text.visible import cell
 from app.ui.chart_box import chart_box
 from app.ui.current import runs
@@ -25,15 +26,6 @@ PAGE = Page(title="Runs", icon=":material/stacks:", order=80)
 
 MOST_CURVES = 8
 POINTS = 1_000
-EM = "EM of the fixed set"
-CURVES = {
-    "loss": "Loss",
-    "val_loss": "Validation loss",
-    EM: EM,
-    "learning_rate": "Learning rate",
-    "grad_norm": "Gradient norm",
-    "tokens_per_sec": "Tokens per second",
-}
 MORE_RUNS = 'Name more of them in control_room.toml: runs = ["runs/*"]'
 
 

@@ -17,11 +17,14 @@ from typing import Any
 
 from streamlit import config
 
-CONFIG = Path(__file__).resolve().parents[1] / ".streamlit" / "config.toml"
+_HOME = Path(__file__).resolve().parents[2]
+# A checkout has the first, a wheel, in which no folder's name begins with a dot, the second.
+_FOLDERS = (_HOME / ".streamlit", _HOME / "streamlit_config")
+CONFIG = next(folder for folder in _FOLDERS if folder.is_dir()) / "config.toml"
 
 
 def own_options() -> dict[str, Any]:
-    """What ``app/.streamlit/config.toml`` sets, by dotted name, where the environment does not."""
+    """What ``.streamlit/config.toml`` sets, by dotted name, where the environment does not."""
     known = config._config_options_template  # which parses nothing yet
     table = tomllib.loads(CONFIG.read_text(encoding="utf-8"))
     return {name: value for name, value in _flat(table) if known[name].env_var not in os.environ}

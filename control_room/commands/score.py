@@ -9,14 +9,18 @@ from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 
+from control_room.judging.contracts import Contracts, contracts_from
 from control_room.judging.scorers import Scorer, scorer_of
 from control_room.logs.rescoring import rescore
+from control_room.rundir import RunDir
+from control_room.settings.files import own_files
+from control_room.settings.layers import merged
 
 
 def main(argv: Sequence[str], *, prog: str) -> int:
     """Returns the exit status: 1 where nothing was written."""
     arguments = _parser(prog).parse_args(argv)
-    return _score(arguments.file, arguments.output, arguments.scorer)
+    return _score(arguments.file, arguments.output, arguments.scorer, arguments.config)
 
 
 def _parser(prog: str) -> argparse.ArgumentParser:
@@ -37,15 +41,22 @@ def _parser(prog: str) -> argparse.ArgumentParser:
         help="a scorer for the datasets that match, e.g. 'gsm8k*=numeric'; your own is "
         "module:function",
     )
+    scoring.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="a previews.toml with contracts of regimes; default: your own, as the preview runner "
+        "finds it",
+    )
     return scoring
 
 
-def _score(source: Path, output: Path | None, scorers: Sequence[str]) -> int:
+def _score(source: Path, output: Path | None, scorers: Sequence[str], config: Path | None) -> int:
     stem = source.name.removesuffix(".gz").removesuffix(".parquet").removesuffix(".jsonl")
     target = source.with_name(f"{stem}.rescored.jsonl") if output is None else output
     try:
         chosen = [_named_scorer(each) for each in scorers]
-        found = rescore(source, target, partial(_first_match, chosen))
+        found = rescore(source, target, partial(_first_match, chosen), _contracts(config, source))
     except (OSError, EOFError, ValueError) as error:
         print(f"nothing was written: {error}", file=sys.stderr)
         return 1
@@ -66,6 +77,17 @@ def _score(source: Path, output: Path | None, scorers: Sequence[str]) -> int:
 
 def _first_match(chosen: Sequence[tuple[str, Scorer]], dataset_id: str | None) -> Scorer | None:
     return next((scorer for glob, scorer in chosen if fnmatchcase(dataset_id or "", glob)), None)
+
+
+def _contracts(config: Path | None, log: Path) -> Contracts:
+    """Those of the user's own previews.toml. Raises ``ValueError`` saying what is wrong there."""
+    name = RunDir(Path()).previews_file.name
+    # No run is named; one that holds such a file is recognised by its logs.
+    own, strangers = own_files(name, config, Path.cwd(), lambda _: log)
+    for path in strangers:
+        print(f"{path} lies in a run directory: name it with --config to use it", file=sys.stderr)
+    settings = merged(*({"contracts": file.table.get("contracts", {})} for file in reversed(own)))
+    return contracts_from(settings.get("contracts", {}))
 
 
 def _named_scorer(text: str) -> tuple[str, Scorer]:

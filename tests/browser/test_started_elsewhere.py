@@ -14,7 +14,7 @@ from tests.support import ROOT, free_port, process, wait_until
 
 pytestmark = pytest.mark.browser
 
-BACKGROUND = "rgb(247, 248, 248)"  # of [theme.light] in app/.streamlit/config.toml
+BACKGROUND = "rgb(247, 248, 248)"  # of [theme.light] in .streamlit/config.toml
 # A launcher of somebody's own: neither its directory nor the working directory has our settings.
 LAUNCHER = """
 from app.server import create_app, server_config

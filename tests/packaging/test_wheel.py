@@ -105,7 +105,7 @@ def test_the_wheel_carries_the_app_inside_the_package_and_nothing_beside_it(whee
     names = set(zipfile.ZipFile(wheel).namelist())
     tops = {name.partition("/")[0] for name in names}
     assert tops == {"control_room", f"control_room-{control_room.__version__}.dist-info"}
-    assert {"control_room/py.typed", "control_room/_app/app/.streamlit/config.toml"} <= names
+    assert {"control_room/py.typed", "control_room/_app/streamlit_config/config.toml"} <= names
     tracked = run("git", "ls-files", "control_room", *FOLDERS, cwd=ROOT).split()
     for name in tracked:
         inside = name if name.startswith("control_room/") else f"control_room/_app/{name}"

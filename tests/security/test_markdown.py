@@ -36,7 +36,7 @@ ALSO = ("help", "captions")
 OURS = {
     ("app/ui/main.py", "file.path"): "a file of pages/ or pages_dir",
     ("app/ui/main.py", "file.page.title"): "what that file declares",
-    ("app/ui/filter_bar.py", "label"): "written out where the bar is made",
+    ("app/ui/filter_bar.py", "label"): "declared with the filter",
     ("pages/compare.py", "label"): "A, before and B, after",
     ("pages/compare.py", "KINDS"): "the four kinds of sides",
     ("pages/evals.py", "title"): "written out beside it",

@@ -470,9 +470,7 @@ raise SystemError(f"redis://:CANARY@host {{key.reveal()}}")
         assert not leaked("\n".join(lines))
 
     def test_an_error_of_a_page_tells_where_and_not_what(self) -> None:
-        assert (
-            'showErrorDetails = "stacktrace"' in (ROOT / "app/.streamlit/config.toml").read_text()
-        )
+        assert 'showErrorDetails = "stacktrace"' in (ROOT / ".streamlit/config.toml").read_text()
 
 
 class TestTheClient:
