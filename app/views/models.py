@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
 from app.views.preview_fields import preview_fields
+from control_room.recording.closed_words import RunStatus
 
 Day: TypeAlias = date
 Level = Literal["ok", "warning", "critical", "unknown"]
@@ -196,7 +197,7 @@ class LiveStatus(_View):
 
     run_id: str
     run_dir: str
-    status: Literal["idle", "training", "paused", "completed", "crashed"] | None = None
+    status: RunStatus | None = None
     phase: str | None = None
     pause_reason: str | None = None  # while it is paused, where that was told
     liveness: LivenessStatus
