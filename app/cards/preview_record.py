@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 
+from markupsafe import Markup
+
 from app.cards import kit
 from app.views.models import Preview
 from control_room.history.queries import PreviewRow
@@ -16,7 +18,7 @@ from control_room.recording.records import PreviewRecord
 _MISSING = object()
 
 
-def html(preview: Preview | PreviewRow) -> str:
+def html(preview: Preview | PreviewRow) -> Markup:
     """The fields with a value, and the names of those without; long texts stand elsewhere."""
     values = {
         field.name: value
@@ -27,9 +29,11 @@ def html(preview: Preview | PreviewRow) -> str:
     known = {name: value for name, value in values.items() if value is not None}
     shown = kit.rows(((name, _said(value)) for name, value in known.items()), two_columns=True)
     missing = ", ".join(name for name in values if name not in known)
-    return (
-        f'<div class="cr">{kit.heading("As it was logged")}{shown}{"".join(_curves(known))}'
-        f"{kit.note(f'Not logged: {missing}') if missing else ''}</div>"
+    return kit.bare(
+        kit.heading("As it was logged"),
+        shown,
+        *_curves(known),
+        kit.note(f"Not logged: {missing}") if missing else "",
     )
 
 
@@ -42,12 +46,12 @@ def _said(value: object) -> str:
         case datetime():
             return f"{value.astimezone():%Y-%m-%d %H:%M:%S.%f %Z}"
         case Mapping():
-            return kit.text(", ".join(f"{k} {'kept' if v else 'broken'}" for k, v in value.items()))
+            return ", ".join(f"{k} {'kept' if v else 'broken'}" for k, v in value.items())
         case str() | int():
-            return kit.text(str(value))
+            return str(value)
         case Sequence():
             return _numbers(value)
-    return kit.text(repr(value))
+    return repr(value)
 
 
 def _numbers(values: Sequence[float]) -> str:
@@ -60,8 +64,9 @@ def _numbers(values: Sequence[float]) -> str:
     return f"{count}: mean {sum(finite) / len(finite):.4g}, lowest {min(finite):.4g}"
 
 
-def _curves(known: Mapping[str, object]) -> Iterator[str]:
+def _curves(known: Mapping[str, object]) -> Iterator[Markup]:
     for name, value in known.items():
         if isinstance(value, Sequence) and not isinstance(value, str):
             curve = kit.sparkline(value, name, ("first", "last"))
-            yield f"{kit.heading(name)}{curve}" if curve else ""
+            if curve:
+                yield kit.heading(name) + curve

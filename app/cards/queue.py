@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import streamlit as st
+from markupsafe import Markup
 
 from app.cards import jobs, kit
+from app.cards.draw_html import draw_html
 from app.views.models import LiveStatus, SystemStatus
 
 TITLE = "Queue and data"
@@ -12,27 +13,24 @@ TITLE = "Queue and data"
 
 def draw(live: LiveStatus, system: SystemStatus) -> None:
     """Draw the card."""
-    st.html(html(live, system))
+    draw_html(html(live, system))
 
 
-def html(live: LiveStatus, system: SystemStatus) -> str:
+def html(live: LiveStatus, system: SystemStatus) -> Markup:
     """The card as HTML."""
     queues = system.queues
     counts = (queues.training_queue_high, queues.training_queue_normal, queues.training_queue_low)
     jobs_of_servers = [queue for queue in system.job_queues if queue.machine is not None]
     if live.current_file is None and all(count is None for count in counts) and not jobs_of_servers:
-        return (
-            kit.empty(
-                TITLE,
-                "No data file is in work and there is no queue.",
-                "Name the file with recorder.update_status(current_file=…); data files (*.jsonl) "
-                "in queue/high, queue/normal and queue/low of the run directory are counted here.",
-            ).removesuffix("</div>")
-            + kit.problems(system.problems)
-            + "</div>"
+        return kit.empty(
+            TITLE,
+            "No data file is in work and there is no queue.",
+            "Name the file with recorder.update_status(current_file=…); data files (*.jsonl) "
+            "in queue/high, queue/normal and queue/low of the run directory are counted here.",
+            kit.problems(system.problems),
         )
-    file = kit.missing() if live.current_file is None else kit.text(live.current_file)
-    dataset = kit.missing() if live.dataset_id is None else kit.text(live.dataset_id)
+    file = kit.missing() if live.current_file is None else live.current_file
+    dataset = kit.missing() if live.dataset_id is None else live.dataset_id
     high, normal, low = (kit.number(count) for count in counts)
     return kit.card(
         TITLE,
@@ -43,9 +41,9 @@ def html(live: LiveStatus, system: SystemStatus) -> str:
                 ("High", high),
                 ("Normal", normal),
                 ("Low", low),
-                ("This file", kit.text(kit.duration(live.eta_current_file_s))),
-                ("All queued", kit.text(kit.duration(live.eta_queued_s))),
-                ("All steps", kit.text(kit.duration(live.eta_overall_s))),
+                ("This file", kit.duration(live.eta_current_file_s)),
+                ("All queued", kit.duration(live.eta_queued_s)),
+                ("All steps", kit.duration(live.eta_overall_s)),
             ],
             small=True,
         ),

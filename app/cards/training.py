@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import streamlit as st
+from markupsafe import Markup
 
 from app.cards import kit
+from app.cards.draw_html import draw_html
+from app.text.html import NOTHING, fill
 from app.views.models import LiveStatus
 
 TITLE = "Training progress"
@@ -18,10 +20,10 @@ _TREND_ARROW = {"improving": "↓ improving", "stable": "→ stable", "rising": 
 
 def draw(view: LiveStatus) -> None:
     """Draw the card."""
-    st.html(html(view))
+    draw_html(html(view))
 
 
-def html(view: LiveStatus) -> str:
+def html(view: LiveStatus) -> Markup:
     """The card as HTML."""
     if view.current_step is None and view.loss is None:
         return kit.empty(
@@ -31,7 +33,7 @@ def html(view: LiveStatus) -> str:
         )
     step = kit.number(view.current_step)
     if view.total_steps:
-        step += f"<small> / {view.total_steps:,}</small>"
+        step += fill("<small> / {:,}</small>", view.total_steps)
     return kit.card(
         TITLE,
         kit.figures(
@@ -60,14 +62,14 @@ def html(view: LiveStatus) -> str:
     )
 
 
-def _trend(view: LiveStatus) -> str:
+def _trend(view: LiveStatus) -> Markup:
     arrow = _TREND_ARROW.get(view.loss_trend or "")
-    return f" <small>{arrow}</small>" if arrow else ""
+    return fill(" <small>{}</small>", arrow) if arrow else NOTHING
 
 
-def _gap(view: LiveStatus) -> str:
+def _gap(view: LiveStatus) -> Markup:
     sign = _GAP_SIGN.get(view.gap_status or "", "")
-    return f"{kit.number(view.val_train_gap, 3)}{sign}"
+    return fill("{}{}", kit.number(view.val_train_gap, 3), sign)
 
 
 def _aside(view: LiveStatus) -> str:
@@ -77,15 +79,15 @@ def _aside(view: LiveStatus) -> str:
     return ""
 
 
-def _sparkline(view: LiveStatus) -> str:
+def _sparkline(view: LiveStatus) -> Markup:
     steps = [step for step, _ in view.loss_history]
     losses = [loss for _, loss in view.loss_history]
     if len(steps) < 2:
-        return ""
+        return NOTHING
     return kit.sparkline(losses, "Loss", (f"loss from step {steps[0]:,}", f"{steps[-1]:,}"))
 
 
-def _segments(view: LiveStatus) -> str:
+def _segments(view: LiveStatus) -> Markup:
     if view.segment_count < 2 or view.segment_start_step is None:
-        return ""
+        return NOTHING
     return kit.note(f"Resumed at step {view.segment_start_step:,} (segment {view.segment_count}).")
