@@ -21,6 +21,7 @@ from control_room.importing import (
     Watch,
     import_files,
 )
+from control_room.judging.contracts import Contracts, contracts_from
 from control_room.judging.scorers import Scorer, scorer_of
 from control_room.links_option import may_follow_links
 from control_room.logs.rescoring import rescore
@@ -32,6 +33,8 @@ from control_room.logs.retention import (
     plan,
 )
 from control_room.rundir import RunDir
+from control_room.settings.files import own_files
+from control_room.settings.layers import merged
 
 _WATCH_EVERY_S = 2.0
 
@@ -42,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command == "retain":
         return _retain(_run(arguments), arguments)
     if arguments.command == "score":
-        return _score(arguments.file, arguments.output, arguments.scorer)
+        return _score(arguments.file, arguments.output, arguments.scorer, arguments.config)
     return _import(arguments)
 
 
@@ -88,6 +91,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="GLOB=NAME",
         help="a scorer for the datasets that match, e.g. 'gsm8k*=numeric'; your own is "
         "module:function",
+    )
+    scoring.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="a previews.toml with contracts of regimes; default: your own, as the preview runner "
+        "finds it",
     )
     retaining = commands.add_parser(
         "retain",
@@ -150,12 +160,12 @@ def _retain(run: RunDir, arguments: argparse.Namespace) -> int:
     return 1 if problems or alone else 0
 
 
-def _score(source: Path, output: Path | None, scorers: Sequence[str]) -> int:
+def _score(source: Path, output: Path | None, scorers: Sequence[str], config: Path | None) -> int:
     stem = source.name.removesuffix(".gz").removesuffix(".parquet").removesuffix(".jsonl")
     target = source.with_name(f"{stem}.rescored.jsonl") if output is None else output
     try:
         chosen = [_named_scorer(each) for each in scorers]
-        found = rescore(source, target, partial(_first_match, chosen))
+        found = rescore(source, target, partial(_first_match, chosen), _contracts(config, source))
     except (OSError, EOFError, ValueError) as error:
         print(f"nothing was written: {error}", file=sys.stderr)
         return 1
@@ -176,6 +186,17 @@ def _score(source: Path, output: Path | None, scorers: Sequence[str]) -> int:
 
 def _first_match(chosen: Sequence[tuple[str, Scorer]], dataset_id: str | None) -> Scorer | None:
     return next((scorer for glob, scorer in chosen if fnmatchcase(dataset_id or "", glob)), None)
+
+
+def _contracts(config: Path | None, log: Path) -> Contracts:
+    """Those of the user's own previews.toml. Raises ``ValueError`` saying what is wrong there."""
+    name = RunDir(Path()).previews_file.name
+    # No run is named; one that holds such a file is told by its logs.
+    own, strangers = own_files(name, config, Path.cwd(), lambda _: log)
+    for path in strangers:
+        print(f"{path} lies in a run directory: name it with --config to use it", file=sys.stderr)
+    told = merged(*({"contracts": file.table.get("contracts", {})} for file in reversed(own)))
+    return contracts_from(told.get("contracts", {}))
 
 
 def _named_scorer(text: str) -> tuple[str, Scorer]:

@@ -114,15 +114,15 @@ def side(kind: SideKind, name: str) -> Side:
 
 def verdict(found: Comparison, a: str, b: str) -> None:
     """The difference, and whether it may be chance."""
-    figures: list[tuple[str, str]] = [
+    figures = [
         (f"A · {a}", _rate(found.a.em, found.a.interval, found.a.count)),
         (f"B · {b}", _rate(found.b.em, found.b.interval, found.b.count)),
     ]
     difference = found.difference
     if difference is not None:
-        figures.append(("Difference, B − A", f"{100 * difference:+.1f} points"))
+        figures.append(("Difference, B − A", kit.text(f"{100 * difference:+.1f} points")))
     if found.common:
-        figures.append(("Fixed / broken", f"{found.fixed:,} / {found.broken:,}"))
+        figures.append(("Fixed / broken", kit.text(f"{found.fixed:,} / {found.broken:,}")))
     with st.container(border=True, key="card-verdict"):
         draw_html(kit.card("Verdict", kit.figures(figures), kit.note(said(found))))
 
@@ -201,9 +201,9 @@ def draw_flip(flip: Flip) -> None:
     draw_html(
         kit.bare(
             kit.heading("Prompt"),
-            kit.text_box(after.prompt),
+            kit.text_box(kit.text(after.prompt)),
             kit.heading("Golden"),
-            kit.text_box(after.golden),
+            kit.text_box(kit.text(after.golden)),
         )
     )
     left, right = st.columns(2, gap="small")

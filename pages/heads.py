@@ -7,6 +7,7 @@ import streamlit as st
 from app.cards import kit
 from app.cards.draw_html import draw_html
 from app.charts import heads as charts_heads
+from app.text.html import text
 from app.ui.chart_box import chart_box
 from app.ui.waiting import history_or_wait
 from control_room.history.queries import Cursor
@@ -77,7 +78,8 @@ def draw(cursor: Cursor, found: HeadDiagnostics, first: HeadDiagnostics, name: s
         )
     with st.container(border=True, key="card-findings"):
         rows = [
-            (f"layer {each.layer}, head {each.head}", each.rule, each.said) for each in findings
+            (text(f"layer {each.layer}, head {each.head}"), text(each.rule), text(each.said))
+            for each in findings
         ]
         parts = (
             [kit.table(("Head", "Rule", "Measured"), rows)]

@@ -9,7 +9,7 @@ import streamlit as st
 
 from app.cards import kit, preview
 from app.cards.draw_html import draw_html
-from app.text.html import fill, join
+from app.text.html import NOTHING, fill, join
 from app.text.markdown import plain
 from app.text.visible import cell
 from app.ui.current import is_in_api, monitor
@@ -181,7 +181,7 @@ def same_example(row: PreviewRow, cursor: queries.Cursor) -> None:
     if len(told) > MOST_TURNS:
         told = [told[0], f"{len(told):,} turns in all, the last:", *told[1 - MOST_TURNS :]]
     title = kit.heading("The same example, over time")
-    parts = [title, kit.note(" · ".join(told)) if told else "", kit.chips(chips)]
+    parts = [title, kit.note(" · ".join(told)) if told else NOTHING, kit.chips(chips)]
     if len(others) == MOST_ANSWERS:
         parts.append(kit.note(f"The newest {MOST_ANSWERS} answers; the turns are over all."))
     draw_html(kit.bare(*parts))

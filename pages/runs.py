@@ -10,6 +10,7 @@ import streamlit as st
 from app.cards import kit
 from app.cards.draw_html import draw_html
 from app.charts import runs as charts_runs
+from app.charts.runs import CURVES, EM
 from app.text.visible import cell
 from app.ui.chart_box import chart_box
 from app.ui.current import runs
@@ -23,15 +24,6 @@ from control_room.history.questions.notes import Note, notes
 
 MOST_CURVES = 8
 POINTS = 1_000
-EM = "EM of the fixed set"
-CURVES = {
-    "loss": "Loss",
-    "val_loss": "Validation loss",
-    EM: EM,
-    "learning_rate": "Learning rate",
-    "grad_norm": "Gradient norm",
-    "tokens_per_sec": "Tokens per second",
-}
 MORE_RUNS = 'Name more of them in control_room.toml: runs = ["runs/*"]'
 
 

@@ -105,7 +105,7 @@ def schema(cursor: Cursor) -> None:
     """The tables and what is in them."""
     parts = []
     for table, columns in schema_of(cursor).items():
-        rows = kit.rows((name, kind.lower()) for name, kind in columns.items())
+        rows = kit.rows((name, kit.text(kind.lower())) for name, kind in columns.items())
         parts.append(fill("<details><summary>{}</summary>{}</details>", table, rows))
     times = kit.note("ts is in UTC. seq numbers the rows by time, from 1.")
     draw_html(kit.card("Tables", *parts, times))

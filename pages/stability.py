@@ -153,9 +153,9 @@ def summary(found: LearningSummary) -> Markup:
         kit.figures(
             [
                 ("Right now", fill("{:,} <small>of {:,}</small>", found.learned, found.examples)),
-                ("Right once, wrong now", f"{found.forgotten:,}"),
-                ("Never right", f"{found.never:,}"),
-                ("Turned twice or more", f"{found.unstable:,}"),
+                ("Right once, wrong now", kit.number(found.forgotten)),
+                ("Never right", kit.number(found.never)),
+                ("Turned twice or more", kit.number(found.unstable)),
             ]
         ),
     )

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from app.cards import hardware, jobs, kit
 from app.cards.draw_html import draw_html
 from app.charts.machines import machine_charts
-from app.text.html import NOTHING, join
+from app.text.html import NOTHING, join, text
 from app.ui.chart_box import chart_box
 from app.ui.current import monitor
 from app.views.models import GpuStatus, MachineStatus
@@ -65,8 +65,8 @@ def _now(index: int) -> None:
 def _about(machine: MachineStatus) -> Markup:
     """What only this page has room for."""
     told = [
-        ("Reached", " and ".join(_WAYS[way] for way in machine.reached_by)),
-        ("Up for", kit.duration(machine.uptime_s) if machine.uptime_s else None),
+        ("Reached", text(" and ".join(_WAYS[way] for way in machine.reached_by))),
+        ("Up for", text(kit.duration(machine.uptime_s)) if machine.uptime_s else None),
         ("Load, 1 min", kit.number(machine.load_1m, 2) if machine.load_1m is not None else None),
         ("CPUs", kit.number(machine.cpu_count) if machine.cpu_count else None),
     ]
@@ -81,9 +81,9 @@ def _processes(machine: MachineStatus) -> Markup:
     parts = [kit.heading("Processes on the GPUs")]
     lines = [
         (
-            process.name or f"process {process.pid}",
-            str(process.pid),
-            f"GPU {gpu.index}",
+            text(process.name or f"process {process.pid}"),
+            text(str(process.pid)),
+            text(f"GPU {gpu.index}"),
             kit.number(process.vram_used_gb, 1, "GB"),
         )
         for gpu in machine.gpus

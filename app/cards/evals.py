@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 from app.cards import kit
 from app.cards.draw_html import draw_html
-from app.text.html import NOTHING, fill
+from app.text.html import NOTHING, fill, text
 from app.views.models import EvalStatus, Level, StoredCheckpoint
 
 TITLE = "Evaluation"
@@ -45,13 +45,13 @@ def html(view: EvalStatus) -> Markup:
             "Exact match of the fixed set",
             _ends(view),
         ),
-        kit.heading("By domain") if domains else "",
+        kit.heading("By domain") if domains else NOTHING,
         kit.bar_rows(
             (name, None if d.em is None else 100 * d.em, kit.percent(d.em))
             for name, d in domains.items()
         )
         if domains
-        else "",
+        else NOTHING,
         _snapshots(view),
         aside="" if view.fixed_eval_step is None else f"step {view.fixed_eval_step:,}",
     ) + _problems(view)
@@ -71,12 +71,12 @@ def _fixed(view: EvalStatus) -> Markup:
     )
 
 
-def _facts(view: EvalStatus) -> list[tuple[str, str]]:
-    facts: list[tuple[str, str]] = []
+def _facts(view: EvalStatus) -> list[tuple[str, Markup]]:
+    facts: list[tuple[str, Markup]] = []
     if view.fixed_eval_interval is not None:
         low, high = view.fixed_eval_interval
         many = f"{100 * low:.0f}-{100 * high:.0f}% of {view.fixed_eval_count:,} examples"
-        facts.append(("95 % interval", many))
+        facts.append(("95 % interval", text(many)))
     if view.micro_eval_loss is not None:
         step = fill('<span class="cr-unit"> step {:,}</span>', view.micro_eval_step or 0)
         facts.append(("Micro-eval loss", kit.number(view.micro_eval_loss, 3) + step))

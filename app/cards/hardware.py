@@ -8,9 +8,10 @@ from markupsafe import Markup
 
 from app.cards import kit
 from app.cards.draw_html import draw_html
-from app.text.html import fill, join
+from app.text.html import fill, join, text
 from app.views.models import GpuStatus, Level, MachineStatus, ServerStatus
 from collectors.machines.gpu.nvml import UNIFIED_MEMORY
+from collectors.machines.gpu.reading import GPU_VALUES
 
 TITLE = "Hardware"
 OLD_S = 30.0
@@ -43,7 +44,7 @@ def machine_html(machine: MachineStatus) -> Markup:
         else:
             parts.append(kit.note(machine.gpu_message))
     if machine.power_profile is not None:
-        parts.append(kit.rows([("Power profile", machine.power_profile.capitalize())]))
+        parts.append(kit.rows([("Power profile", text(machine.power_profile.capitalize()))]))
     if machine.server is not None and machine.server.online:
         parts.append(_server(machine.server))
     parts += _host(machine)
@@ -87,7 +88,7 @@ def _host(machine: MachineStatus) -> list[Markup]:
 
 
 def _server(server: ServerStatus) -> Markup:
-    told = [("Model", server.active_model or "none loaded")]
+    told = [("Model", text(server.active_model or "none loaded"))]
     if server.requests_running is not None or server.requests_waiting is not None:
         running, waiting = (
             kit.number(value) for value in (server.requests_running, server.requests_waiting)
@@ -117,7 +118,7 @@ def _gpu(gpu: GpuStatus, machine: MachineStatus, *, named: bool) -> Markup:
         _vram(gpu, machine),
         _meter("Utilisation", gpu.util_pct, _value(gpu, "util_pct", " %")),
         _meter("Power", power_pct, _value(gpu, "power_w", f"{watts} W")),
-        kit.rows([("Fan", _value(gpu, "fan_pct", " %"))]),
+        kit.rows([(v.label, _value(gpu, v.name, f" {v.unit}")) for v in GPU_VALUES if v.on_card]),
     ]
     if gpu.mig_instances:
         names = ", ".join(part.name for part in gpu.mig_instances)
@@ -129,7 +130,7 @@ def _gpu(gpu: GpuStatus, machine: MachineStatus, *, named: bool) -> Markup:
     return join(parts)
 
 
-def _meter(name: str, pct: float | None, value: str, level: Level = "ok") -> Markup:
+def _meter(name: str, pct: float | None, value: Markup, level: Level = "ok") -> Markup:
     meter_level: Level = "ok" if level == "unknown" else level
     sign = "" if meter_level == "ok" else f"{kit.SYMBOLS[meter_level]} "
     return fill(
@@ -157,7 +158,7 @@ def _vram(gpu: GpuStatus, machine: MachineStatus) -> Markup:
     return _meter("VRAM", None, kit.missing(note))
 
 
-def _of_gb(used_gb: float | None, total_gb: float | None) -> str:
+def _of_gb(used_gb: float | None, total_gb: float | None) -> Markup:
     """``20.1 / 24 GB``, in TB from 1000 GB on."""
     if used_gb is None:
         return kit.missing()
@@ -165,4 +166,4 @@ def _of_gb(used_gb: float | None, total_gb: float | None) -> str:
     scale, unit = (1024, "TB") if biggest >= 1000 else (1, "GB")
     digits = 1 if biggest / scale < 100 else 0
     total = "" if total_gb is None else f" / {total_gb / scale:.{digits}f}"
-    return f"{used_gb / scale:.{digits}f}{total} {unit}"
+    return text(f"{used_gb / scale:.{digits}f}{total} {unit}")

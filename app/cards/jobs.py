@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from app.cards import kit
-from app.text.html import fill
+from app.text.html import fill, text
 from app.views.models import JobQueueStatus
 
 TITLE = "Jobs"
@@ -42,7 +42,7 @@ def table(queues: Sequence[JobQueueStatus]) -> Markup:
         ("", "Waiting", "Running", "Failed", "Last took", "Waiting, 1 h"),
         [
             (
-                _name(queue, several),
+                text(_name(queue, several)),
                 kit.number(queue.pending),
                 kit.number(queue.running),
                 _failed(queue.failed),

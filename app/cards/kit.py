@@ -14,7 +14,8 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from app.text.durations import short_duration
-from app.text.html import NOTHING, attribute, escaped, fill, join, text
+from app.text.html import NOTHING, attribute, escaped, fill, join
+from app.text.html import text as text  # for the cards and pages, which have names like it
 from app.views.models import Level
 
 NOT_KNOWN = "n/a"
@@ -23,35 +24,35 @@ NOT_KNOWN = "n/a"
 SYMBOLS: dict[Level, str] = {"ok": "✓", "warning": "▲", "critical": "✕", "unknown": "○"}
 
 
-def card(title: str, *parts: str, aside: str = "") -> Markup:
+def card(title: str, *parts: Markup, aside: str = "") -> Markup:
     """A card's whole inside: its heading, a muted remark beside it, then the parts."""
     small = fill("<small>{}</small>", aside) if aside else ""
     return fill('<div class="cr"><h3>{}{}</h3>{}</div>', title, small, join(parts))
 
 
-def bare(*parts: str) -> Markup:
+def bare(*parts: Markup) -> Markup:
     """The parts as those of a card, without a heading."""
     return fill('<div class="cr">{}</div>', join(parts))
 
 
-def columns(parts: Iterable[str]) -> Markup:
+def columns(parts: Iterable[Markup]) -> Markup:
     """The parts side by side where there is room."""
     return fill('<div class="cr-machines">{}</div>', join(fill("<div>{}</div>", p) for p in parts))
 
 
-def empty(title: str, what: str, next_step: str, *more: str) -> Markup:
+def empty(title: str, what: str, next_step: str, *more: Markup) -> Markup:
     """A card with nothing to show yet: what is missing and what to do (plain text)."""
     told = fill('<p class="cr-empty">{}</p><p class="cr-note">{}</p>', what, next_step)
     return card(title, told, *more)
 
 
-def rows(pairs: Iterable[tuple[str, str]], *, two_columns: bool = False) -> Markup:
+def rows(pairs: Iterable[tuple[str, Markup]], *, two_columns: bool = False) -> Markup:
     """Label and value pairs; in two columns where the card is wide enough."""
     lines = join(fill("<dt>{}</dt><dd>{}</dd>", label, value) for label, value in pairs)
     return fill('<dl class="two">{}</dl>' if two_columns else "<dl>{}</dl>", lines)
 
 
-def figures(items: Iterable[tuple[str, str]], *, small: bool = False) -> Markup:
+def figures(items: Iterable[tuple[str, Markup]], *, small: bool = False) -> Markup:
     """The few large numbers of a card, side by side: (label, value)."""
     cells = join(
         fill('<div class="cr-figure"><span>{}</span><b>{}</b></div>', label, value)
@@ -74,7 +75,7 @@ def bar(pct: float | None, label: str, level: Level = "ok") -> Markup:
     )
 
 
-def bar_rows(items: Iterable[tuple[str, float | None, str]]) -> Markup:
+def bar_rows(items: Iterable[tuple[str, float | None, Markup]]) -> Markup:
     """Rows of name, meter (0-100 %) and value."""
     cells = join(
         fill(
@@ -101,7 +102,7 @@ def chips(items: Iterable[Markup]) -> Markup:
     return fill('<div class="cr-chips">{}</div>', join(items))
 
 
-def table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> Markup:
+def table(header: Sequence[str], lines: Iterable[Sequence[Markup]]) -> Markup:
     """A small table; the first cell of a line names it."""
     head = join(fill('<th scope="col">{}</th>', name) for name in header)
     body = join(
@@ -139,9 +140,9 @@ def heading(told: str) -> Markup:
     return fill("<h4>{}</h4>", told)
 
 
-def text_box(told: str) -> Markup:
+def text_box(html: Markup) -> Markup:
     """Long text as it is, in a box that scrolls by itself."""
-    return fill('<div class="cr-text" tabindex="0">{}</div>', told)
+    return fill('<div class="cr-text" tabindex="0">{}</div>', html)
 
 
 def note(told: str) -> Markup:

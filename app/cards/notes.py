@@ -30,7 +30,7 @@ def html(notes: Sequence[NoteStatus], now: datetime) -> Markup:
         return kit.empty(
             TITLE, "There are none.", 'recorder.note("lowered lr"), or the line below, adds one.'
         )
-    return kit.card(TITLE, kit.rows((_when(note, now), note.text) for note in notes))
+    return kit.card(TITLE, kit.rows((_when(note, now), kit.text(note.text)) for note in notes))
 
 
 def _when(note: NoteStatus, now: datetime) -> str:

@@ -40,7 +40,7 @@ def draw(view: PreviewStatus, *, in_api: bool = True) -> None:
     shown = _shown(latest)
     draw_html(outcome_html(shown, view) + kit.bare(_cut(shown, in_api)))
     with st.expander("Prompt", key="preview-prompt"):
-        draw_html(kit.bare(kit.text_box(shown.prompt)))
+        draw_html(kit.bare(kit.text_box(text(shown.prompt))))
     draw_html(answers_html(shown) + _problems(view))
     st.toggle("Hold this preview", key=_HOLD)
 
@@ -69,7 +69,7 @@ def outcome_html(preview: Preview, view: PreviewStatus) -> Markup:
 
 def detail_html(preview: Shown, *, in_api: bool = True) -> Markup:
     """Everything of one preview: example, outcome, prompt, answers, metrics, all its fields."""
-    prompt = _cut(preview, in_api) + kit.heading("Prompt") + kit.text_box(preview.prompt)
+    prompt = _cut(preview, in_api) + kit.heading("Prompt") + kit.text_box(text(preview.prompt))
     said = f"Logged {preview.ts.astimezone():%Y-%m-%d %H:%M:%S %Z}"
     if is_ahead(preview):
         said += ", which is in the future: the clock of its machine is wrong"
@@ -155,7 +155,7 @@ def _answers(preview: Shown) -> tuple[Markup, Markup, Markup]:
         diff = word_diff(preview.golden, preview.model_answer)
         legend = kit.note(_legend(preview, compared=diff.compared))
         return diff.golden_html or _EMPTY, kit.text_box(diff.answer_html or _EMPTY), legend
-    told = kit.text_box(preview.model_answer) if preview.model_answer else NOTHING
+    told = kit.text_box(text(preview.model_answer)) if preview.model_answer else NOTHING
     return text(preview.golden) or _EMPTY, kit.problems([why]) + told, NOTHING
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from markupsafe import Markup
 
 from app.cards import kit
+from app.text.html import NOTHING, text
 from app.views.models import Preview
 from control_room.history.queries import PreviewRow
 from control_room.logs.schema import LONG_TEXTS
@@ -27,13 +28,13 @@ def html(preview: Preview | PreviewRow) -> Markup:
         and (value := getattr(preview, field.name, _MISSING)) is not _MISSING
     }
     known = {name: value for name, value in values.items() if value is not None}
-    shown = kit.rows(((name, _said(value)) for name, value in known.items()), two_columns=True)
+    said = [(name, text(_said(value))) for name, value in known.items()]
     missing = ", ".join(name for name in values if name not in known)
     return kit.bare(
         kit.heading("As it was logged"),
-        shown,
+        kit.rows(said, two_columns=True),
         *_curves(known),
-        kit.note(f"Not logged: {missing}") if missing else "",
+        kit.note(f"Not logged: {missing}") if missing else NOTHING,
     )
 
 

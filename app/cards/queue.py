@@ -6,6 +6,7 @@ from markupsafe import Markup
 
 from app.cards import jobs, kit
 from app.cards.draw_html import draw_html
+from app.text.html import NOTHING, text
 from app.views.models import LiveStatus, SystemStatus
 
 TITLE = "Queue and data"
@@ -29,8 +30,8 @@ def html(live: LiveStatus, system: SystemStatus) -> Markup:
             "in queue/high, queue/normal and queue/low of the run directory are counted here.",
             kit.problems(system.problems),
         )
-    file = kit.missing() if live.current_file is None else live.current_file
-    dataset = kit.missing() if live.dataset_id is None else live.dataset_id
+    file = kit.missing() if live.current_file is None else text(live.current_file)
+    dataset = kit.missing() if live.dataset_id is None else text(live.dataset_id)
     high, normal, low = (kit.number(count) for count in counts)
     return kit.card(
         TITLE,
@@ -41,9 +42,9 @@ def html(live: LiveStatus, system: SystemStatus) -> Markup:
                 ("High", high),
                 ("Normal", normal),
                 ("Low", low),
-                ("This file", kit.duration(live.eta_current_file_s)),
-                ("All queued", kit.duration(live.eta_queued_s)),
-                ("All steps", kit.duration(live.eta_overall_s)),
+                ("This file", text(kit.duration(live.eta_current_file_s))),
+                ("All queued", text(kit.duration(live.eta_queued_s))),
+                ("All steps", text(kit.duration(live.eta_overall_s))),
             ],
             small=True,
         ),
@@ -51,17 +52,17 @@ def html(live: LiveStatus, system: SystemStatus) -> Markup:
             "High, normal and low: files that wait. Time left: of this file, of it and all that "
             "wait, of all steps."
         ),
-        kit.heading("Jobs") + jobs.table(jobs_of_servers) if jobs_of_servers else "",
+        kit.heading("Jobs") + jobs.table(jobs_of_servers) if jobs_of_servers else NOTHING,
         kit.problems(system.problems),
     )
 
 
-def _batch(live: LiveStatus) -> str:
+def _batch(live: LiveStatus) -> Markup:
     if live.batch_step is None:
         return kit.missing()
     if not live.batch_total_steps:
-        return f"{live.batch_step:,}"
-    return f"{live.batch_step:,} / {live.batch_total_steps:,} · {_batch_pct(live):.0f}%"
+        return kit.number(live.batch_step)
+    return text(f"{live.batch_step:,} / {live.batch_total_steps:,} · {_batch_pct(live):.0f}%")
 
 
 def _batch_pct(live: LiveStatus) -> float | None:

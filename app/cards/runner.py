@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from app.cards import kit
 from app.cards.draw_html import draw_html
-from app.text.html import fill
+from app.text.html import fill, text
 from app.text.markdown import plain
 from app.views.models import RoundStatus, RunnerStatus
 from control_room.previews.request import request_round
@@ -41,7 +41,7 @@ def html(runner: RunnerStatus) -> Markup:
             kit.bar(pct, "Round"),
         ]
     if last is not None:
-        parts.append(kit.rows([(f"Last: {_name(last)}", _ended(last))]))
+        parts.append(kit.rows([(f"Last: {_name(last)}", text(_ended(last)))]))
     waiting = sum(runner.pending.values())
     parts.append(
         kit.figures(

@@ -8,6 +8,7 @@ from app.cards import kit
 from app.cards.draw_html import draw_html
 from app.text.html import NOTHING, fill
 from app.views.models import LiveStatus
+from control_room.recording.metrics import METRICS, Metric
 
 TITLE = "Training progress"
 
@@ -44,16 +45,7 @@ def html(view: LiveStatus) -> Markup:
             ]
         ),
         kit.rows(
-            [
-                ("Epoch", kit.number(view.epoch, 2)),
-                ("Streaming CE", kit.number(view.streaming_ce, 4)),
-                ("Loss variance", kit.number(view.loss_variance, 5)),
-                ("Val/train gap", _gap(view)),
-                ("Learning rate", kit.scientific(view.learning_rate)),
-                ("Gradient norm", kit.number(view.grad_norm, 3)),
-                ("Tokens/s, average", kit.number(view.tokens_per_sec_avg)),
-                ("Tokens/s, baseline", kit.number(view.tokens_per_sec_baseline)),
-            ],
+            [(metric.label, _value(view, metric)) for metric in METRICS if metric.on_card],
             two_columns=True,
         ),
         _sparkline(view),
@@ -67,9 +59,11 @@ def _trend(view: LiveStatus) -> Markup:
     return fill(" <small>{}</small>", arrow) if arrow else NOTHING
 
 
-def _gap(view: LiveStatus) -> Markup:
-    sign = _GAP_SIGN.get(view.gap_status or "", "")
-    return fill("{}{}", kit.number(view.val_train_gap, 3), sign)
+def _value(view: LiveStatus, metric: Metric) -> Markup:
+    value: float | None = getattr(view, metric.name)
+    shown = kit.scientific(value) if metric.digits is None else kit.number(value, metric.digits)
+    sign = _GAP_SIGN.get(view.gap_status or "", "") if metric.name == "val_train_gap" else ""
+    return fill("{}{}", shown, sign)
 
 
 def _aside(view: LiveStatus) -> str:

@@ -1,7 +1,7 @@
 """HTML is ``Markup``, text is ``str``: the one place that makes HTML of text.
 
-Whatever takes a ``str`` here and in the cards takes text, which is escaped, or HTML, which is kept
-as it is. So nothing is escaped twice; and as only ``Markup`` is drawn, nothing goes unescaped.
+A function takes the one or the other, so that a checker sees what is escaped twice or not at all.
+Text that is HTML already stays as it is here.
 """
 
 from __future__ import annotations

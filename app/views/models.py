@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
 from app.views.preview_fields import preview_fields
 from control_room.recording.closed_words import RunStatus
+from control_room.recording.metrics import PLAIN
 
 Day: TypeAlias = date
 Level = Literal["ok", "warning", "critical", "unknown"]
@@ -38,7 +39,7 @@ class HealthLight(_View):
 
 
 class LivenessStatus(_View):
-    """Whether the trainer still writes; see ``collectors.training.Liveness``."""
+    """Whether the trainer still writes; see ``collectors.files.training.Liveness``."""
 
     state: Literal["live", "stalled", "ended", "unknown"]
     silent_s: Measured | None = None
@@ -98,7 +99,7 @@ class ServerStatus(_View):
     url: str
     online: bool
     message: str | None = None  # why it is not, and what to do
-    api: str | None = None  # "native" (the specification's) or "openai"
+    api: str | None = None  # "native" (the daemon trainer's) or "openai"
     server: str | None = None
     active_model: str | None = None
     requests_running: Measured | None = None
@@ -142,7 +143,7 @@ class MachineStatus(_View):
 
 
 class GpuSummary(_View):
-    """A machine's first GPU, in the shape that clients of the specified API know."""
+    """A machine's first GPU, in the shape that the daemon trainer's pages know."""
 
     online: bool = False
     temp_c: Measured | None = None
@@ -157,7 +158,7 @@ class GpuSummary(_View):
 
 
 class HostSummary(_View):
-    """A machine's host, in the shape that clients of the specified API know."""
+    """A machine's host, in the shape that the daemon trainer's pages know."""
 
     online: bool = False
     cpu_pct: Measured | None = None
@@ -171,7 +172,7 @@ class HostSummary(_View):
 
 
 def _old(text: str) -> Any:
-    """A field that is kept for clients of the specified API."""
+    """A field that is kept for the daemon trainer's pages."""
     return Field(default=None, deprecated=True, description=text)
 
 
@@ -192,9 +193,7 @@ class AlertStatus(_View):
     level: Level = "warning"
 
 
-class LiveStatus(_View):
-    """Training state and hardware: the answer to "is the run healthy?"."""
-
+class _Progress(_View):
     run_id: str
     run_dir: str
     status: RunStatus | None = None
@@ -210,8 +209,21 @@ class LiveStatus(_View):
     streaming_ce: float | None = None
     loss_trend: Literal["improving", "stable", "rising", "unknown"] | None = None
     loss_variance: float | None = None
-    learning_rate: float | None = None
-    grad_norm: float | None = None
+
+
+if TYPE_CHECKING:
+    _ProgressAndMetrics = _Progress
+else:
+    _ProgressAndMetrics = create_model(
+        "_ProgressAndMetrics",
+        __base__=_Progress,
+        **{metric.name: (float | None, None) for metric in PLAIN},
+    )
+
+
+class LiveStatus(_ProgressAndMetrics):
+    """Training state and hardware: the answer to "is the run healthy?"."""
+
     # The gap is what lies between the two beside it.
     val_loss: float | None = None
     train_loss: float | None = None  # smoothed, when val_loss was told; without one, now
@@ -242,7 +254,8 @@ class LiveStatus(_View):
     error_type: str | None = None
     segment_start_step: int | None = None
     segment_count: int = 1
-    value_ages_s: dict[str, float] = {}  # by field: seconds since the trainer last wrote it
+    # By field: seconds since the trainer last wrote it.
+    value_ages_s: dict[str, float] = Field(default_factory=dict)
     derived: tuple[str, ...] = ()  # fields computed here because the trainer wrote none
     machines: tuple[MachineStatus, ...] = ()
     gpu_4090: GpuSummary | None = _old("The first training machine's first GPU; use machines.")

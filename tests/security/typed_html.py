@@ -14,8 +14,8 @@ from app.text.html import fill, join
 
 def accepted(name: str) -> None:
     """HTML of the kit, and what is put together of it."""
-    draw_html(kit.card(name, kit.note(name), name))
-    draw_html(fill("<b>{}</b>", name) + kit.bare(name))
+    draw_html(kit.card(name, kit.note(name), kit.text(name)))
+    draw_html(fill("<b>{}</b>", name) + kit.bare(kit.text(name)))
     draw_html(join([name, kit.heading(name)]))
     draw_html(Markup("<b>ours</b>"))
 
@@ -27,4 +27,6 @@ def refused(name: str) -> None:
     draw_html(f"<b>{name}</b>")  # type: ignore[arg-type]  # a name within HTML
     draw_html(f"{kit.note(name)}{kit.heading(name)}")  # type: ignore[arg-type]  # HTML made a text
     draw_html("".join([kit.note(name), kit.heading(name)]))  # type: ignore[arg-type]  # as well
-    kit.chips([name])  # type: ignore[list-item]  # no chips
+    kit.chips([name])  # type: ignore[list-item]  # no chip
+    kit.rows([("Loss", f"{kit.number(0.5)} ✓")])  # type: ignore[list-item]  # HTML made a text
+    kit.text_box(name)  # type: ignore[arg-type]  # a text
