@@ -42,9 +42,7 @@ from app.views.models import (
     Views,
 )
 from app.views.preview_excerpt import latest_preview, shown_groups
-from app.watch.machine_history import QueueTrends, with_trend
-from app.watch.retention import RetentionReading
-from app.watch.run_history import HistoryReading
+from app.views.readings import HistoryReading, QueueTrends, RetentionReading, with_trend
 from collectors.files.evals import EvalsReading
 from collectors.files.notes import NotesReading
 from collectors.files.preview_runner import RunnerReading

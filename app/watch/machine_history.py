@@ -12,10 +12,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from app.views.models import GpuStatus, JobQueueStatus, MachineStatus, SystemStatus
+from app.views.models import GpuStatus, MachineStatus, SystemStatus
+from app.views.readings import QueueTrends
 from control_room.security.inside import Inside
 from control_room.security.sqlite_schema import has_only
 
@@ -79,13 +80,6 @@ class MachineMinute:
 
 _Row = tuple[object, ...]
 _COLUMNS = tuple(MachineMinute.__dataclass_fields__)
-
-
-@dataclass(frozen=True, slots=True)
-class QueueTrends:
-    """How much waited, by machine (None: the run's own) and kind, minute by minute."""
-
-    pending: Mapping[tuple[str | None, str], tuple[float, ...]] = field(default_factory=dict)
 
 
 class MachineHistory:
@@ -261,12 +255,6 @@ class _Means:
 
 def _called(gpu: GpuStatus) -> str:
     return f"GPU {gpu.index} · {gpu.name}"
-
-
-def with_trend(queue: JobQueueStatus, trends: QueueTrends) -> JobQueueStatus:
-    """The queue with how much waited in the last hour."""
-    trend = trends.pending.get((queue.machine, queue.kind), ())
-    return queue.model_copy(update={"pending_history": trend}) if trend else queue
 
 
 def _memory() -> sqlite3.Connection:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from app.views.models import GpuStatus, JobQueueStatus, MachineStatus, Queues, SystemStatus
-from app.watch.machine_history import KEPT_S, MINUTE_S, WHOLE_MACHINE, MachineHistory, with_trend
+from app.views.readings import with_trend
+from app.watch.machine_history import KEPT_S, MINUTE_S, WHOLE_MACHINE, MachineHistory
 
 START = 1_800_000_000 // MINUTE_S * MINUTE_S
 
