@@ -1,4 +1,4 @@
-"""What the machines did in the last day, minute by minute: means of what the views told.
+"""What the machines did in the last day, minute by minute: means of what their samples told.
 
 It lies in the run's cache in a small database of its own. The history index is made of logs and
 can be built again from them; this is in no log. Where it cannot be kept it is held in memory.
@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.views.models import GpuStatus, MachineStatus, SystemStatus
+from app.views.models import GpuStatus, JobQueueStatus, MachineStatus
 from app.views.readings import QueueTrends
 from control_room.security.inside import Inside
 from control_room.security.sqlite_schema import has_only
@@ -116,8 +116,10 @@ class MachineHistory:
             self._database.close()
             self._database, self._on_disk = _memory(), False
 
-    def take(self, system: SystemStatus) -> QueueTrends:
-        """Count in what the view tells now, and return the trends of the last hour."""
+    def take(
+        self, machines: Sequence[MachineStatus], queues: Sequence[JobQueueStatus]
+    ) -> QueueTrends:
+        """Count in how the machines are and what waits, and return the trends of the last hour."""
         with self._lock:
             minute = int(self._clock() // MINUTE_S)
             if minute != self._minute or not self._looked:
@@ -125,9 +127,9 @@ class MachineHistory:
                 self._write()
                 self._minute, self._looked = minute, True
                 self._trends = self._read_trends()
-            for machine in system.machines:
+            for machine in machines:
                 self._count(machine)
-            for queue in system.job_queues:
+            for queue in queues:
                 known = (queue.machine, queue.kind) in self._queues
                 if queue.pending is not None and (known or len(self._queues) < MOST_QUEUES):
                     of_queue = self._queues.setdefault((queue.machine, queue.kind), [])
