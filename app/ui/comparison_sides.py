@@ -1,4 +1,4 @@
-"""What can be compared with what: the choices on the compare page, kept in its address."""
+"""What the compare page compares with what, as its address says it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from control_room.history import queries
-from control_room.history.filters import PreviewFilter
-from control_room.history.queries import Cursor
-
 SideKind = Literal["checkpoint", "regime", "dataset", "run"]
 KINDS: tuple[SideKind, ...] = ("checkpoint", "regime", "dataset", "run")
-_COLUMNS: Mapping[SideKind, str] = {
-    "checkpoint": "checkpoint_id",
-    "regime": "regime",
-    "dataset": "dataset_id",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +23,3 @@ def asked_of(query: Mapping[str, str]) -> Asked:
     """What an address asks for; garbage asks for checkpoints."""
     kind: SideKind = next((kind for kind in KINDS if kind == query.get("by")), "checkpoint")
     return Asked(kind, query.get("a") or None, query.get("b") or None)
-
-
-def options(kind: SideKind, cursor: Cursor, runs: Mapping[str, object]) -> list[str]:
-    """The sides there are: checkpoints in the order of their steps, others by name."""
-    if kind == "run":
-        return list(runs)
-    if kind == "checkpoint":
-        return queries.checkpoints(cursor)
-    return queries.choices(cursor, _COLUMNS[kind])
-
-
-def filter_of(kind: SideKind, name: str) -> PreviewFilter:
-    """The previews of one side; a run's are all of its own."""
-    if kind == "checkpoint":
-        return PreviewFilter(checkpoint_id=name)
-    if kind == "regime":
-        return PreviewFilter(regime=name)
-    return PreviewFilter(dataset_id=name) if kind == "dataset" else PreviewFilter()
