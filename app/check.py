@@ -143,7 +143,7 @@ def _http(machine: Machine, http: Http, settings: Settings) -> list[Finding]:
         watch.close()
     if reading.state != "ok":
         return [Finding(name, "wrong", f"{reading.state}: {reading.message}")]
-    told = reading.server or ("the specification's" if reading.api == "native" else "OpenAI's API")
+    told = reading.server or ("the daemon trainer's" if reading.api == "native" else "OpenAI's API")
     found = [Finding(name, "ok", f"{told}, model {reading.active_model or 'none loaded'}")]
     return found + [Finding(name, "wrong", problem) for problem in reading.problems]
 

@@ -23,7 +23,7 @@ _CALLS = 20_000
 _STATUS_CALLS = 1_000
 _IMPORTS = 7
 
-# About 1.1 KB as a line, the specification's size of a preview.
+# About 1.1 KB as a line, a usual size of a preview.
 _PREVIEW: dict[str, Any] = {
     "step": 15_000,
     "checkpoint_id": "checkpoint-15000",

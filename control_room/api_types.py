@@ -83,7 +83,7 @@ class GpuStatus(TypedDict):
 
 
 class GpuSummary(TypedDict):
-    """A machine's first GPU, in the shape that clients of the specified API know."""
+    """A machine's first GPU, in the shape that the daemon trainer's pages know."""
 
     online: bool
     temp_c: float | None
@@ -135,7 +135,7 @@ class HeatmapView(TypedDict):
 
 
 class HostSummary(TypedDict):
-    """A machine's host, in the shape that clients of the specified API know."""
+    """A machine's host, in the shape that the daemon trainer's pages know."""
 
     online: bool
     cpu_pct: float | None
@@ -265,7 +265,7 @@ class LiveStatus(TypedDict):
 
 
 class LivenessStatus(TypedDict):
-    """Whether the trainer still writes; see ``collectors.training.Liveness``."""
+    """Whether the trainer still writes; see ``collectors.files.training.Liveness``."""
 
     state: Literal["live", "stalled", "ended", "unknown"]
     silent_s: float | None

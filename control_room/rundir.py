@@ -39,7 +39,7 @@ _LOG_STEMS: dict[LogKind, str] = {
 def retention_index_files(checkpoints: Path) -> tuple[Path, ...]:
     """Where the retention index of a directory of checkpoints may be.
 
-    The specification's manager leaves it above ``checkpoints``, in the output directory.
+    The daemon trainer leaves it above ``checkpoints``, in the output directory.
     """
     places = (
         [checkpoints, checkpoints.parent] if checkpoints.name == "checkpoints" else [checkpoints]
@@ -69,7 +69,7 @@ class RunDir:
 
     @property
     def control_state_file(self) -> Path:
-        """Where the specification's trainer says that it is paused."""
+        """Where the daemon trainer says that it is paused."""
         return self.path / "control" / "state.json"
 
     @property
@@ -120,11 +120,11 @@ class RunDir:
 
     @property
     def inference_logs(self) -> Path:
-        """Where the specification's trainer logs its answers: ``inference_YYYYMMDD.log``."""
+        """Where the daemon trainer logs its answers: ``inference_YYYYMMDD.log``."""
         return self.status_file.parent / "logs"
 
     def has_logs(self) -> bool:
-        """Whether there is a directory of logs, of this project's or the specification's trainer.
+        """Whether there is a directory of logs, of this project's or the daemon trainer.
 
         Looks at the disk.
         """

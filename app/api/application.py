@@ -29,7 +29,7 @@ PATHS: Final = ("/api", "/api/{path:path}", "/health", "/metrics", "/status/{pat
 
 _ABOUT = """\
 What the pages show, for scripts and dashboards. Times carry their zone, `_gb` is GiB, and what is
-not known is `null`. Fields marked deprecated are kept for clients of the specified API.
+not known is `null`. Fields marked deprecated are kept for the daemon trainer's pages.
 """
 
 

@@ -1,6 +1,6 @@
-"""Where the answers differ from the specification's view models and pages, and why.
+"""Where the answers differ from what the daemon trainer's pages expect, and why.
 
-docs/API.md has it as a table; the test of the specification's clients holds it against them.
+docs/API.md has it as a table; the test of those pages holds it against them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ class Difference:
     """One field or address."""
 
     where: str
-    specified: str
+    expected: str
     here: str
     why: str
 
@@ -36,7 +36,7 @@ DIFFERENCES: tuple[Difference, ...] = (
         "`preview`: `domain_stats`",
         "by source pool, as a stand-in",
         "by pattern; by source pool is `source_stats`",
-        "The specification means domains, and has both cards.",
+        "Domains are meant, and those pages have both cards.",
     ),
     Difference(
         "`preview`: `latest_preview`",
@@ -61,7 +61,7 @@ DIFFERENCES: tuple[Difference, ...] = (
         "`evals`: `fixed_eval_trend`",
         "the last two evaluations, by any difference",
         "the newest against the mean of up to three before; within 0.01 it is `stable`",
-        "One example more or less is no trend. The words are the specified ones.",
+        "One example more or less is no trend. The words are the same.",
     ),
     Difference(
         "`evals`: `gap_status`",

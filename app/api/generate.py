@@ -79,15 +79,16 @@ def _document(description: Mapping[str, Any]) -> Iterator[str]:
 
 def _differences() -> Iterator[str]:
     yield ""
-    yield "## Clients of the specification"
+    yield "## The daemon trainer's pages"
     yield ""
     yield "Their addresses, parameters and fields are all there; those marked deprecated are for"
-    yield "them alone. What differs from the specified view models, and why:"
+    yield "them alone ([what that is](DATA.md#the-daemon-trainer)). What differs from what they"
+    yield "expect, and why:"
     yield ""
-    yield "| where | specified | here | why |"
+    yield "| where | expected | here | why |"
     yield "|---|---|---|---|"
     for each in DIFFERENCES:
-        yield f"| {each.where} | {each.specified} | {each.here} | {each.why} |"
+        yield f"| {each.where} | {each.expected} | {each.here} | {each.why} |"
 
 
 def _operation(path: str, operation: Mapping[str, Any]) -> Iterator[str]:

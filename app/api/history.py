@@ -47,7 +47,7 @@ def _moment(value: object, info: ValidationInfo) -> object:
 
 
 def _older(name: str, newer: str) -> Any:
-    """A parameter that pages of the specification know by another name."""
+    """A parameter that the daemon trainer's pages know by another name."""
     about = f"Use {newer}, which counts where both are given."
     return Query(alias=name, deprecated=True, description=about)
 

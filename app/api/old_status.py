@@ -1,4 +1,4 @@
-"""The address that the specification's older pages ask: the trainer's own status file."""
+"""The address that the daemon trainer's pages ask: the trainer's own status file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def old_status_routes(router: APIRouter, monitor: Monitor) -> None:
         tags=["operations"],
     )
     async def training_status() -> Response:
-        """The status file as the trainer wrote it, for the specification's older pages.
+        """The status file as the trainer wrote it, for the daemon trainer's pages.
 
         The newest whole one, byte for byte, except that NaN and infinity, which no browser reads,
         are `null`. Query parameters are ignored.

@@ -37,7 +37,7 @@ _TABLE = "Of the history: answered by a redirect to `/api/preview/history`."
 
 
 class PreviewStatusQuery(StatusQuery):
-    """The specification's page asks the preview view for its table of the history."""
+    """The daemon trainer's page asks the preview view for its table of the history."""
 
     limit: str | None = _old(_TABLE)
     offset: str | None = _old(_TABLE)

@@ -37,7 +37,7 @@ class HealthLight(_View):
 
 
 class LivenessStatus(_View):
-    """Whether the trainer still writes; see ``collectors.training.Liveness``."""
+    """Whether the trainer still writes; see ``collectors.files.training.Liveness``."""
 
     state: Literal["live", "stalled", "ended", "unknown"]
     silent_s: Measured | None = None
@@ -97,7 +97,7 @@ class ServerStatus(_View):
     url: str
     online: bool
     message: str | None = None  # why it is not, and what to do
-    api: str | None = None  # "native" (the specification's) or "openai"
+    api: str | None = None  # "native" (the daemon trainer's) or "openai"
     server: str | None = None
     active_model: str | None = None
     requests_running: Measured | None = None
@@ -141,7 +141,7 @@ class MachineStatus(_View):
 
 
 class GpuSummary(_View):
-    """A machine's first GPU, in the shape that clients of the specified API know."""
+    """A machine's first GPU, in the shape that the daemon trainer's pages know."""
 
     online: bool = False
     temp_c: Measured | None = None
@@ -156,7 +156,7 @@ class GpuSummary(_View):
 
 
 class HostSummary(_View):
-    """A machine's host, in the shape that clients of the specified API know."""
+    """A machine's host, in the shape that the daemon trainer's pages know."""
 
     online: bool = False
     cpu_pct: Measured | None = None
@@ -170,7 +170,7 @@ class HostSummary(_View):
 
 
 def _old(text: str) -> Any:
-    """A field that is kept for clients of the specified API."""
+    """A field that is kept for the daemon trainer's pages."""
     return Field(default=None, deprecated=True, description=text)
 
 

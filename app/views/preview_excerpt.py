@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from app.views.models import LatestPreview, Preview
 
-# The specification gives the whole answer 20 KB; half of them may be the texts of the preview.
+# The whole answer stays within 20 KB; half of them may be the texts of the preview.
 TEXT_BYTES = 3_000  # of JSON, for each of the three texts
 OTHER_BYTES = 200  # for each other text
 MAX_CHECKS = 20

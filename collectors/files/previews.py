@@ -1,6 +1,6 @@
 """The preview log, followed as it grows: the newest answers and how the last ones went.
 
-The answers that the specification's trainer logs are previews, too.
+The answers that the daemon trainer logs are previews, too.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """An inference server that is looked at over HTTP.
 
-Two kinds: the specification's own (``/health``, ``/gpu``, ``/system``, ``/jobs``, ...), and any
+Two kinds: the daemon trainer's (``/health``, ``/gpu``, ``/system``, ``/jobs``, ...), and any
 server with OpenAI's API, which tells its load as Prometheus metrics (``/metrics``).
 """
 
@@ -35,7 +35,7 @@ _SYSTEM_EVERY_S = 60.0
 _MAX_JOBS = 1000  # asked for at once
 _MOST_KINDS = 20  # of jobs that are told apart; the rest is one
 _USUAL_KINDS = ("preview", "eval", "data_gen")
-_KINDS = {"inference": "preview"}  # what the specification's server calls otherwise
+_KINDS = {"inference": "preview"}  # what the daemon trainer's server calls otherwise
 
 
 class ServerError(Exception):

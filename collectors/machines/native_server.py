@@ -1,4 +1,4 @@
-"""What the specification's inference server answers, part by part, in our units.
+"""What the daemon trainer's inference server answers, part by part, in our units.
 
 What is missing or of a wrong kind is None. Texts are one short line each.
 """
@@ -15,7 +15,7 @@ from collectors.machines.host import HostReading
 from collectors.machines.remote_text import told_text
 
 _MB_PER_GB = 1024
-_GIB_PER_GB = 1e9 / 2**30  # the specification's server counts 10**9 bytes as one
+_GIB_PER_GB = 1e9 / 2**30  # the daemon trainer's server counts 10**9 bytes as one
 
 
 def read_gpus(told: Mapping[str, Any]) -> GpusReading:

@@ -1,4 +1,4 @@
-"""Files of the training system that the specification describes.
+"""Files of the daemon trainer.
 
 Evolution snapshots (``step_*.json``), preview rounds (``preview_step_*.json``) and inference logs
 (``inference_*.log``, a JSON object a line). All are previews.

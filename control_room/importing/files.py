@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from control_room.importing import daemon_trainer as specification
-from control_room.importing import table, tensorboard, trackio, trl
+from control_room.importing import daemon_trainer, table, tensorboard, trackio, trl
 from control_room.importing.reading import ImportOptions, ImportRefused, Reading
 from control_room.importing.target import Target
 from control_room.rundir import RunDir
@@ -19,16 +18,16 @@ from control_room.security.inside import Inside, LeadsOut
 _READERS: tuple[tuple[str, Callable[[Path, ImportOptions], Reading]], ...] = (
     ("*tfevents*", tensorboard.read_event_file),
     ("completions_*.parquet", trl.read_completions),
-    ("inference_*.log", specification.read_inference_log),
-    ("step_*.json", specification.read_json),
-    ("preview_step_*.json", specification.read_json),
+    ("inference_*.log", daemon_trainer.read_inference_log),
+    ("step_*.json", daemon_trainer.read_json),
+    ("preview_step_*.json", daemon_trainer.read_json),
     ("*.csv", table.read_table),
     ("*.db", trackio.read_project),
 )
 _BY_SUFFIX = {
     ".parquet": trl.read_completions,
-    ".log": specification.read_inference_log,
-    ".json": specification.read_json,
+    ".log": daemon_trainer.read_inference_log,
+    ".json": daemon_trainer.read_json,
 }
 PATTERNS = tuple(pattern for pattern, _ in _READERS)
 

@@ -1,4 +1,4 @@
-"""The inference log of the specification's trainer (``status/logs/inference_*.log``).
+"""The inference log of the daemon trainer (``status/logs/inference_*.log``).
 
 One answer a line; one reading of a line, for who follows the file and for who imports it.
 """

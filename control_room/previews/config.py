@@ -57,7 +57,7 @@ class Server(_Section):
     url: Annotated[Address, PlainValidator(Address.of)]  # the root, without /v1
     api: Literal["chat", "completions"] = "chat"
     model: str = "{checkpoint}"  # may hold {checkpoint} and {step}
-    # How the specification's server is told to load the checkpoint first.
+    # How the daemon trainer's inference server is told to load the checkpoint first.
     load: Literal["none", "set_active", "reload", "pool"] = "none"
     model_path: str | None = None  # where it finds one; holds {checkpoint} or {step}
     load_timeout_s: Seconds = 300.0

@@ -60,7 +60,7 @@ def test_every_source_is_tried_and_what_is_wrong_says_what_to_do(
         assert "✓ well: GPU: NVIDIA GeForce RTX 3090" in told
         assert run_check(run_dir, [well, keyless, gone]) == 1
         told = capsys.readouterr().out
-        assert "✓ keyless: server: the specification's, model Qwen3-0.6B" in told
+        assert "✓ keyless: server: the daemon trainer's, model Qwen3-0.6B" in told
         assert "✕ keyless: server:" in told and "api_key_file" in told
         assert "✕ gone: SSH: unreachable" in told
     finally:

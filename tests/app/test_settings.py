@@ -21,7 +21,7 @@ def write(directory: Path, text: str) -> None:
     (directory / "control_room.toml").write_text(text)
 
 
-def test_defaults_are_the_specifications(tmp_path: Path) -> None:
+def test_defaults(tmp_path: Path) -> None:
     settings = load_settings(working_dir=tmp_path)
     assert settings.run_dir == tmp_path.resolve()
     assert (settings.host, settings.port) == ("127.0.0.1", 8501)

@@ -85,7 +85,7 @@ def test_what_the_recorder_refused_is_told_with_its_count_reason_and_place(
     assert str(run_dir / "logs" / "refused") in text
 
 
-def test_what_the_specifications_trainer_tells_is_drawn(watching: Monitor, run_dir: Path) -> None:
+def test_what_the_daemon_trainer_tells_is_drawn(watching: Monitor, run_dir: Path) -> None:
     status = {
         "status": "training",
         "timestamp": datetime.now(UTC).isoformat(),

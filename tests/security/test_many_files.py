@@ -56,7 +56,7 @@ def packed_days(directory: Path, count: int) -> None:
 
 
 def of_another_trainer(directory: Path, count: int) -> None:
-    """Inference logs, as the specification's trainer writes them."""
+    """Inference logs, as the daemon trainer writes them."""
     directory.rmdir()
     logs = RunDir(directory.parents[1]).inference_logs
     logs.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""What the control state of the specification's trainer says: is the run paused, and why."""
+"""What the control state of the daemon trainer says: is the run paused, and why."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collectors.files.training.json_values import text
 def says_paused(control: Mapping[str, object]) -> bool | None:
     """Whether the control state says that the run is paused; None when it says nothing.
 
-    The specification's trainer writes ``{"status": "paused", "paused_at": ...}``; ``state`` in
+    The daemon trainer writes ``{"status": "paused", "paused_at": ...}``; ``state`` in
     its place and a flag ``paused`` or ``is_paused`` are understood too.
     """
     for name in ("paused", "is_paused"):

@@ -1,6 +1,6 @@
 """What a status file tells as lists and objects: samples, alerts, evaluations, a heatmap.
 
-The specification's trainer and its readers write them; each entry is checked by itself, and one
+The daemon trainer and its readers write them; each entry is checked by itself, and one
 that is wrong costs no other.
 """
 

@@ -1,4 +1,4 @@
-"""What one write of the status file says, in this project's format and in the specification's.
+"""What one write of the status file says, in this project's format and in the daemon trainer's.
 
 Each field is checked by itself: a wrong one is left out and named, the rest is used.
 """
@@ -90,7 +90,7 @@ class Writer:
     def repeats(self) -> bool:
         """Whether each write repeats all that was ever told, as this project's recorder does.
 
-        It alone tells its pid. The specification's writer fills in nulls, or zeros at the end,
+        It alone tells its pid. The daemon trainer fills in nulls, or zeros at the end,
         where it has nothing to say.
         """
         return self.pid is not None
@@ -170,7 +170,7 @@ _FIELDS: tuple[tuple[str, tuple[str, ...], _Parse], ...] = (
 )
 _JOBS_PENDING = "_jobs_pending"
 _QUEUES = {f"queue_{priority}": f"training_{priority}" for priority in QUEUE_PRIORITIES}
-# The specification's trainer tells these and its alerts in one write, and no alerts as null.
+# The daemon trainer tells these and its alerts in one write, and no alerts as null.
 _TOLD_WITH_ALERTS = ("streaming_ce", "loss_variance", "loss_trend", "tokens_per_sec_avg")
 
 
@@ -259,7 +259,7 @@ def parse_status(data: Mapping[str, object]) -> StatusWrite:
 
 
 def _tells_an_answer(data: Mapping[str, object]) -> bool:
-    """Whether the specification's trainer wrote this for an answer that the model gave.
+    """Whether the daemon trainer wrote this for an answer that the model gave.
 
     The loss is then that of the example, which stands in the newest of the recent ones as well.
     """

@@ -1,4 +1,4 @@
-"""What the pages of the specification ask, and that they find what they read."""
+"""What the daemon trainer's pages ask, and that they find what they read."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ STATUS: dict[str, Any] = {
 
 
 def preview_line(number: int, **more: Any) -> str:
-    """As the specification's preview logger writes it."""
+    """As the daemon trainer's preview logger writes it."""
     return json.dumps(
         {
             "ts": f"2026-11-22T14:{number:02d}:00",
@@ -212,8 +212,8 @@ def written() -> dict[str, Any]:
 def client(
     tmp_path_factory: pytest.TempPathFactory, written: dict[str, Any]
 ) -> Iterator[httpx.Client]:
-    """Over what the specification's trainer and preview logger leave, and nothing else."""
-    run_dir = tmp_path_factory.mktemp("specification") / "training"
+    """Over what the daemon trainer and its preview logger leave, and nothing else."""
+    run_dir = tmp_path_factory.mktemp("daemon") / "training"
     (run_dir / "status").mkdir(parents=True)
     (run_dir / "status" / "training_status.json").write_text(json.dumps(written))
     log = run_dir / "logs" / "preview" / "preview_history_2026-11-22.jsonl"
@@ -357,8 +357,8 @@ def test_the_poll_of_a_huge_preview_is_small_and_says_where_the_whole_is(
     assert found[0]["golden"] == latest["golden"]
 
 
-def test_what_differs_from_the_specification_is_said_with_its_reason() -> None:
+def test_what_differs_is_said_with_its_reason() -> None:
     document = (Path(__file__).parents[3] / "docs" / "API.md").read_text()
     for difference in DIFFERENCES:
-        for text in (difference.where, difference.specified, difference.here, difference.why):
+        for text in (difference.where, difference.expected, difference.here, difference.why):
             assert text in document

@@ -1,4 +1,4 @@
-"""The four status views: the specified names and types, ready bytes, nothing sent twice."""
+"""The four status views: the expected names and types, ready bytes, nothing sent twice."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ HOST = {
     **dict.fromkeys(("cpu_pct", "ram_gb", "ram_total_gb", "disk_used_gb", "disk_total_gb"), NUMBER),
     **dict.fromkeys(("disk_pct", "swap_used_gb", "swap_total_gb"), NUMBER),
 }
-# What clients of the specified API rely on: name and type, or the words that may stand there.
-SPECIFIED: dict[str, dict[str, Any]] = {
+# What the daemon trainer's pages rely on: name and type, or the words that may stand there.
+EXPECTED: dict[str, dict[str, Any]] = {
     "live": {
         "status": {"idle", "training", "paused", "completed", "crashed", None},
         **dict.fromkeys(("current_step", "total_steps"), WHOLE),
@@ -102,8 +102,8 @@ THROUGHPUT = {
 }
 
 
-def assert_fits(answer: dict[str, Any], specified: dict[str, Any]) -> None:
-    for name, expected in specified.items():
+def assert_fits(answer: dict[str, Any], fields: dict[str, Any]) -> None:
+    for name, expected in fields.items():
         assert name in answer, name
         value = answer[name]
         if isinstance(expected, dict):
@@ -115,12 +115,12 @@ def assert_fits(answer: dict[str, Any], specified: dict[str, Any]) -> None:
             assert isinstance(value, bool) == (expected is bool), (name, value)
 
 
-@pytest.mark.parametrize("name", SPECIFIED)
-def test_every_specified_field_is_there_under_its_name(client: httpx.Client, name: str) -> None:
-    assert_fits(client.get(f"/api/status/{name}").json(), SPECIFIED[name])
+@pytest.mark.parametrize("name", EXPECTED)
+def test_every_expected_field_is_there_under_its_name(client: httpx.Client, name: str) -> None:
+    assert_fits(client.get(f"/api/status/{name}").json(), EXPECTED[name])
 
 
-def test_history_and_throughput_fit_the_specification_too(client: httpx.Client) -> None:
+def test_history_and_throughput_fit_the_daemon_trainers_pages(client: httpx.Client) -> None:
     assert_fits(client.get("/api/preview/history").json(), HISTORY)
     samples = client.get("/api/throughput/samples", params={"limit": 5}).json()
     assert samples["count"] == len(samples["samples"]) == 5
@@ -158,7 +158,7 @@ def test_evals_tell_the_fixed_set_its_domains_and_the_best_snapshot(client: http
     assert evals["snapshots"][2]["size_gb"] == 1.0
 
 
-@pytest.mark.parametrize("name", SPECIFIED)
+@pytest.mark.parametrize("name", EXPECTED)
 def test_who_has_it_already_is_not_sent_it_again(client: httpx.Client, name: str) -> None:
     def not_modified() -> bool:
         etag = client.get(f"/api/status/{name}").headers["etag"]
@@ -168,7 +168,7 @@ def test_who_has_it_already_is_not_sent_it_again(client: httpx.Client, name: str
     wait_until(not_modified, 10, "two requests within one tick")
 
 
-@pytest.mark.parametrize("name", SPECIFIED)
+@pytest.mark.parametrize("name", EXPECTED)
 def test_plain_and_packed_are_the_same(client: httpx.Client, name: str) -> None:
     def same() -> bool:
         answers = [
@@ -192,7 +192,7 @@ def test_answers_are_json_without_numbers_that_json_lacks(client: httpx.Client) 
     def refuse(name: str) -> None:
         raise AssertionError(name)
 
-    for name in SPECIFIED:
+    for name in EXPECTED:
         json.loads(client.get(f"/api/status/{name}").text, parse_constant=refuse)
 
 

@@ -77,7 +77,7 @@ def test_an_index_that_breaks_keeps_what_was_known_and_says_so(run: RunDir) -> N
     assert reading.problem is not None and "retention_index.json" in reading.problem
 
 
-# In the output directory, as the specification's retention manager leaves it
+# In the output directory, as the daemon trainer leaves it
 
 OF_MANAGER = {
     "checkpoints": [

@@ -1,4 +1,4 @@
-"""Inference servers over real HTTP: the specification's own, and those with OpenAI's API."""
+"""Inference servers over real HTTP: the daemon trainer's, and those with OpenAI's API."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from control_room.security.secret import Secret, read_key
 from tests.collectors.machines.http_stand_in import Answer, HttpServer, answer_json
 from tests.support import free_port, wait_until
 
-# As the specification's server answers.
+# As the daemon trainer's server answers.
 HEALTH = {
     "status": "ok",
     "gpu": {"available": True, "device_count": 1, "device_name": "NVIDIA GeForce RTX 3090"},
@@ -167,7 +167,7 @@ def read(server: HttpServer, **how: Any) -> ServerReading:
         watch.close()
 
 
-class TestTheSpecificationsServer:
+class TestTheDaemonTrainersServer:
     def test_tells_gpu_host_model_and_profile_in_our_units(self, serve: Serve) -> None:
         reading = read(serve(native()))
         assert (reading.state, reading.api, reading.problems) == ("ok", "native", ())

@@ -1,4 +1,4 @@
-"""The answers that the specification's trainer logs are followed as previews."""
+"""The answers that the daemon trainer logs are followed as previews."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Importing what the specification's system kept: all of it, once, and nothing made up."""
+"""Importing what the daemon trainer kept: all of it, once, and nothing made up."""
 
 from __future__ import annotations
 

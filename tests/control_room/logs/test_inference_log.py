@@ -1,4 +1,4 @@
-"""A line of the specification's inference log: an answer, with the loss of its example."""
+"""A line of the daemon trainer's inference log: an answer, with the loss of its example."""
 
 from __future__ import annotations
 

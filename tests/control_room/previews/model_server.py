@@ -54,7 +54,7 @@ class ModelServer:
     asked: Counter[str] = field(default_factory=Counter)
     active_model: str | None = None
     loads: bool = True  # whether set_active does what it says
-    models: set[str] | None = None  # paths that the specification's server can load; None: not it
+    models: set[str] | None = None  # paths that the daemon trainer's server can load; None: not it
     pool: set[str] = field(default_factory=set)  # what it has loaded
     registered: set[str] = field(default_factory=set)
     port: int = 0

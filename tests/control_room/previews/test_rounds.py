@@ -409,7 +409,7 @@ class TestTrouble:
 
 
 class TestWhichCheckpointAnswers:
-    def test_the_specifications_server_loads_it_first(self, bench: Bench, serve: Serve) -> None:
+    def test_the_daemon_trainers_server_loads_it_first(self, bench: Bench, serve: Serve) -> None:
         server = serve()
         bench.checkpoint(5)
         bench.work_off(bench.runner(server.url, server='load = "set_active"'))
@@ -425,7 +425,7 @@ class TestWhichCheckpointAnswers:
             ("pool", None),
         ],
     )
-    def test_the_specifications_server_loads_it_by_its_path(
+    def test_the_daemon_trainers_server_loads_it_by_its_path(
         self, bench: Bench, serve: Serve, load: str, path: str | None
     ) -> None:
         told = (path or "/models/{checkpoint}").replace("{step}", "5")

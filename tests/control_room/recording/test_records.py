@@ -24,7 +24,7 @@ from control_room.recording.records import (
 NOW = "2025-11-22T14:30:00.000+01:00"
 LEAST: dict[str, Any] = {"step": 7, "prompt": "p", "golden": "g", "model_answer": "a"}
 
-SPECIFICATION_LINE = """{
+DAEMON_TRAINER_LINE = """{
   "ts": "2025-11-22T14:30:00", "step": 15000, "checkpoint_id": "checkpoint-15000",
   "example_id": "syllo_001234", "dataset_id": "syllo_train_v3", "regime": "emoji_think",
   "source_pool": "fixed_eval", "prompt": "All men are mortal...", "golden": "Socrates is mortal",
@@ -41,9 +41,9 @@ def line_of(record: Record) -> dict[str, Any]:
 
 
 class TestTheLine:
-    def test_has_the_specifications_fields_in_its_order_and_null_for_the_unknown(self) -> None:
+    def test_has_the_daemon_trainers_fields_in_its_order_and_null_for_the_unknown(self) -> None:
         line = line_of(PreviewRecord(**LEAST))
-        wanted = list(json.loads(SPECIFICATION_LINE))
+        wanted = list(json.loads(DAEMON_TRAINER_LINE))
         assert list(line)[: len(wanted)] == wanted
         assert line["ce"] is None and line["contract_status"] is None
 
@@ -168,8 +168,8 @@ class TestChecks:
 
 
 class TestReading:
-    def test_the_specifications_own_example(self) -> None:
-        record = PreviewRecord.from_mapping(json.loads(SPECIFICATION_LINE))
+    def test_a_line_of_the_daemon_trainer(self) -> None:
+        record = PreviewRecord.from_mapping(json.loads(DAEMON_TRAINER_LINE))
         assert record.generation_time_ms == 120.0
         assert record.contract_status == {"emoji_prefix": True, "stop_emoji": True}
         assert record.ts == datetime(2025, 11, 22, 14, 30).astimezone()

@@ -48,7 +48,7 @@ def told(**fields: Any) -> dict[str, Any]:
 
 
 def answered(step: int, loss: float, **more: Any) -> dict[str, Any]:
-    """As the specification's trainer writes its status for an answer."""
+    """As the daemon trainer writes its status for an answer."""
     example = {"step": step, "prompt": "p", "golden": "g", "model_output": "a", "loss": loss}
     return {"current_step": step, "loss": loss, "recent_examples": [example], **more}
 
@@ -145,7 +145,7 @@ def test_a_log_of_the_throughput_comes_first(trainer: TrainerStandIn) -> None:
 # The other keys
 
 
-def test_the_keys_of_the_specification_are_read() -> None:
+def test_the_keys_of_the_daemon_trainer_are_read() -> None:
     values = told(
         current_checkpoint="checkpoint-15000",
         latest_snapshot_date="2025-11-22",
@@ -357,7 +357,7 @@ def test_what_a_process_of_the_recorder_told_ends_with_it(recorder: TrainerStand
 
 
 @pytest.mark.parametrize("step", [1400, 1500])
-def test_what_the_specifications_trainer_told_before_a_crash_ends_with_it(
+def test_what_the_daemon_trainer_told_before_a_crash_ends_with_it(
     trainer: TrainerStandIn, step: int
 ) -> None:
     watch = TrainingWatch(trainer.run)

@@ -331,7 +331,7 @@ def test_paused_time_does_not_count_in_the_pace(trainer: TrainerStandIn) -> None
 
 
 def falling(trainer: TrainerStandIn, watch: TrainingWatch, steps: range) -> TrainingReading:
-    """One write of the status a second, as the specification's trainer does."""
+    """One write of the status a second, as the daemon trainer does."""
     reading = watch.read(START)
     for second, step in enumerate(steps):
         loss = 2.0 - 0.01 * second
@@ -722,7 +722,7 @@ def test_a_paused_run_may_have_ended_its_process(trainer: TrainerStandIn) -> Non
     assert read(trainer, START + 1e6).status == "paused"
 
 
-# The specification's writer, from the project's fixtures and from its real files
+# The daemon trainer, from the project's fixtures and from its real files
 
 FIXTURES = Path(__file__).parents[3] / "fixtures" / "trainer"
 SHARED = Path(__file__).parents[5] / "shared" / "data" / "trainer"

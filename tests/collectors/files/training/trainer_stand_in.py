@@ -14,7 +14,7 @@ START = 1_800_000_000.0
 
 
 class TrainerStandIn:
-    """Writes like the specification's trainer, or with ``own`` like this project's recorder."""
+    """Writes like the daemon trainer, or with ``own`` like this project's recorder."""
 
     def __init__(self, path: Path, own: dict[str, object] | None = None) -> None:
         self.run = RunDir(path)
