@@ -20,8 +20,9 @@ from app.watch.reported_throughput import points_told, settings_told, told_sampl
 from control_room.history.filters import PreviewFilter
 from control_room.history.queries import Cursor
 from control_room.history.questions import aggregates
-from control_room.history.questions.aggregates import Rate, Statistics
+from control_room.history.questions.aggregates import Statistics
 from control_room.history.questions.notes import notes
+from control_room.statistics.match_rate import MatchRate
 
 limits = monitor().settings.heatmap
 PREVIEWS = Path(__file__).with_name("previews.py")
@@ -195,16 +196,16 @@ CHARTS: tuple[tuple[str, str, Callable[[Cursor, PreviewFilter], Chart], str], ..
 )
 
 
-def _pct(rate: Rate) -> float | None:
+def _pct(rate: MatchRate) -> float | None:
     return None if rate.em is None else 100 * rate.em
 
 
-def _range(rate: Rate) -> str:
+def _range(rate: MatchRate) -> str:
     low, high = rate.interval or (0.0, 1.0)
     return f"[{100 * low:.0f}-{100 * high:.0f}]"
 
 
-def _said(rate: Rate) -> str:
+def _said(rate: MatchRate) -> str:
     return f"{kit.percent(rate.em)} {_range(rate)}"
 
 

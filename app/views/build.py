@@ -51,8 +51,8 @@ from collectors.files.queues import QueuesReading
 from collectors.files.snapshots import SnapshotsReading
 from collectors.files.training import TrainingReading
 from collectors.sampler import Sample
-from control_room.logs.recent import GroupRate
 from control_room.recording.records import PreviewRecord
+from control_room.statistics.match_rate import MatchRate
 
 LOSS_POINTS = 40  # of the loss curve in the live view
 _BYTES_OF_RATE = 95  # of JSON, beside a group's name
@@ -299,7 +299,7 @@ def _latest_snapshot_date(samples: Samples) -> date | None:
 
 
 def _heatmap(
-    groups: Mapping[tuple[str, int | None], GroupRate], edges: Sequence[int]
+    groups: Mapping[tuple[str, int | None], MatchRate], edges: Sequence[int]
 ) -> PatternHeatmap:
     """The newest previews by pattern and bin of golden length; unknown lengths come last."""
     sizes: Counter[str] = Counter()
@@ -308,14 +308,14 @@ def _heatmap(
     names = shown_groups(sizes, bytes_each=_BYTES_OF_CELL * (len(edges) + 1))
     rows = sorted(set(names.values()))
     lows: list[int | None] = list(edges)
-    binned: dict[tuple[str, int | None], list[GroupRate]] = {}
+    binned: dict[tuple[str, int | None], list[MatchRate]] = {}
     for (pattern, length), rate in groups.items():
         binned.setdefault((names[pattern], bin_of(edges, length)), []).append(rate)
     if any(low is None for _, low in binned):
         lows.append(None)
     cells = [[binned.get((row, low), []) for low in lows] for row in rows]
     counts = [[sum(rate.count for rate in cell) for cell in row] for row in cells]
-    right = [[sum((r.em or 0) * r.count for r in cell) for cell in row] for row in cells]
+    right = [[sum(rate.correct for rate in cell) for cell in row] for row in cells]
     return PatternHeatmap(
         rows=tuple(rows),
         cols=tuple(bin_label(edges, low) for low in lows) if rows else (),
@@ -341,18 +341,18 @@ def preview_view(record: PreviewRecord) -> Preview:
     return Preview(**values)
 
 
-def _rates(groups: Mapping[str, GroupRate]) -> dict[str, Rate]:
+def _rates(groups: Mapping[str, MatchRate]) -> dict[str, Rate]:
     """By name; see :func:`~app.views.preview_excerpt.shown_groups`."""
     names = shown_groups({name: group.count for name, group in groups.items()}, _BYTES_OF_RATE)
-    together: dict[str, list[GroupRate]] = {}
+    together: dict[str, list[MatchRate]] = {}
     for name, group in groups.items():
         together.setdefault(names[name], []).append(group)
     return {name: _rate(own) for name, own in sorted(together.items())}
 
 
-def _rate(groups: Sequence[GroupRate]) -> Rate:
+def _rate(groups: Sequence[MatchRate]) -> Rate:
     count = sum(group.count for group in groups)
-    right = sum((group.em or 0) * group.count for group in groups)
+    right = sum(group.correct for group in groups)
     em = right / count if count else None
     return Rate(em=em, count=count, em_rate=em, total=count)
 
