@@ -14,6 +14,7 @@ from app.charts.base import Chart, HeatmapLimits
 from app.ui.chart_box import chart_box
 from app.ui.current import monitor
 from app.ui.filter_bar import filter_bar, length_query
+from app.ui.page_files import Page
 from app.ui.waiting import history_errors_told, history_or_wait
 from app.views.preview_filter import to_query
 from app.watch.reported_throughput import points_told, settings_told, told_samples
@@ -22,7 +23,9 @@ from control_room.history.queries import Cursor
 from control_room.history.questions import aggregates
 from control_room.history.questions.aggregates import Statistics
 from control_room.history.questions.notes import notes
-from control_room.statistics.match_rate import MatchRate
+from control_room.statistics.exact_match import ExactMatchRate
+
+PAGE = Page(title="Analytics", icon=":material/analytics:", order=30)
 
 limits = monitor().settings.heatmap
 PREVIEWS = Path(__file__).with_name("previews.py")
@@ -196,16 +199,16 @@ CHARTS: tuple[tuple[str, str, Callable[[Cursor, PreviewFilter], Chart], str], ..
 )
 
 
-def _pct(rate: MatchRate) -> float | None:
+def _pct(rate: ExactMatchRate) -> float | None:
     return None if rate.em is None else 100 * rate.em
 
 
-def _range(rate: MatchRate) -> str:
+def _range(rate: ExactMatchRate) -> str:
     low, high = rate.interval or (0.0, 1.0)
     return f"[{100 * low:.0f}-{100 * high:.0f}]"
 
 
-def _said(rate: MatchRate) -> str:
+def _said(rate: ExactMatchRate) -> str:
     return f"{kit.percent(rate.em)} {_range(rate)}"
 
 

@@ -9,21 +9,16 @@ from app.charts import compare as charts_compare
 from app.text.diff import word_diff
 from app.text.visible import cell
 from app.ui.chart_box import chart_box
-from app.ui.comparison_sides import KINDS, SideKind, asked_of
 from app.ui.current import monitor, runs
 from app.ui.filter_bar import write_address
+from app.ui.page_files import Page
 from app.ui.waiting import history_or_wait, wait_for_history
+from app.views.comparison_sides import KINDS, SideKind, asked_of, filter_of, options
 from app.watch.run_history import HistoryNotReady
-from control_room.history.filters import PreviewFilter
 from control_room.history.queries import Cursor
-from control_room.history.questions.comparison import (
-    Comparison,
-    Flip,
-    PairOfSides,
-    Side,
-    of_side,
-    sides,
-)
+from control_room.history.questions.comparison import Comparison, Flip, PairOfSides, Side
+
+PAGE = Page(title="Compare", icon=":material/compare_arrows:", order=50)
 
 FLIPS_SHOWN = 200
 
@@ -87,7 +82,7 @@ def choose(cursor: Cursor) -> tuple[SideKind, str | None, str | None]:
         kind: SideKind = st.segmented_control(
             "Compare two", KINDS, default=asked.kind, required=True, key="compare-kind"
         )
-        names = list(runs().directories()) if kind == "run" else sides(cursor, kind)
+        names = options(kind, cursor, runs().directories())
         if len(names) < 2:
             write_address({"by": kind})
             return kind, None, None
@@ -113,9 +108,8 @@ def _select(label: str, names: list[str], asked: str | None, usual: str, key: st
 
 def side(kind: SideKind, name: str) -> Side:
     """One side's previews. Raises ``HistoryNotReady`` while its history is being read."""
-    if kind == "run":
-        return Side(runs().monitor(name).history.cursor(), PreviewFilter())
-    return Side(monitor().history.cursor(), of_side(kind, name))
+    of_run = runs().monitor(name) if kind == "run" else monitor()
+    return Side(of_run.history.cursor(), filter_of(kind, name))
 
 
 def verdict(found: Comparison, a: str, b: str) -> None:

@@ -52,7 +52,7 @@ from collectors.files.snapshots import SnapshotsReading
 from collectors.files.training import TrainingReading
 from collectors.sampler import Sample
 from control_room.recording.records import PreviewRecord
-from control_room.statistics.match_rate import MatchRate
+from control_room.statistics.exact_match import ExactMatchRate
 
 LOSS_POINTS = 40  # of the loss curve in the live view
 _BYTES_OF_RATE = 95  # of JSON, beside a group's name
@@ -299,7 +299,7 @@ def _latest_snapshot_date(samples: Samples) -> date | None:
 
 
 def _heatmap(
-    groups: Mapping[tuple[str, int | None], MatchRate], edges: Sequence[int]
+    groups: Mapping[tuple[str, int | None], ExactMatchRate], edges: Sequence[int]
 ) -> PatternHeatmap:
     """The newest previews by pattern and bin of golden length; unknown lengths come last."""
     sizes: Counter[str] = Counter()
@@ -308,7 +308,7 @@ def _heatmap(
     names = shown_groups(sizes, bytes_each=_BYTES_OF_CELL * (len(edges) + 1))
     rows = sorted(set(names.values()))
     lows: list[int | None] = list(edges)
-    binned: dict[tuple[str, int | None], list[MatchRate]] = {}
+    binned: dict[tuple[str, int | None], list[ExactMatchRate]] = {}
     for (pattern, length), rate in groups.items():
         binned.setdefault((names[pattern], bin_of(edges, length)), []).append(rate)
     if any(low is None for _, low in binned):
@@ -341,16 +341,16 @@ def preview_view(record: PreviewRecord) -> Preview:
     return Preview(**values)
 
 
-def _rates(groups: Mapping[str, MatchRate]) -> dict[str, Rate]:
+def _rates(groups: Mapping[str, ExactMatchRate]) -> dict[str, Rate]:
     """By name; see :func:`~app.views.preview_excerpt.shown_groups`."""
     names = shown_groups({name: group.count for name, group in groups.items()}, _BYTES_OF_RATE)
-    together: dict[str, list[MatchRate]] = {}
+    together: dict[str, list[ExactMatchRate]] = {}
     for name, group in groups.items():
         together.setdefault(names[name], []).append(group)
     return {name: _rate(own) for name, own in sorted(together.items())}
 
 
-def _rate(groups: Sequence[MatchRate]) -> Rate:
+def _rate(groups: Sequence[ExactMatchRate]) -> Rate:
     count = sum(group.count for group in groups)
     right = sum(group.correct for group in groups)
     em = right / count if count else None

@@ -12,11 +12,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, make_dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.views.models import GpuStatus, JobQueueStatus, MachineStatus
 from app.views.readings import QueueTrends
+from collectors.machines.gpu.reading import GPU_VALUES
 from control_room.security.inside import Inside
 from control_room.security.sqlite_schema import has_only
 
@@ -30,6 +32,8 @@ WHOLE_MACHINE = ""  # in place of a GPU's UUID
 MOST_DEVICES = 128  # of a machine in a minute
 MOST_QUEUES = 200  # in a minute
 
+# Of GPUs, beside those that have a line of their own below.
+OF_GPUS = tuple(value.name for value in GPU_VALUES if value.over_time)
 VALUES = (
     "util_pct",
     "temp_c",
@@ -39,6 +43,7 @@ VALUES = (
     "cpu_pct",
     "ram_pct",
     "disk_pct",
+    *OF_GPUS,
 )
 
 _TABLES = f"""
@@ -55,8 +60,22 @@ PRAGMA user_version = {VERSION};
 """
 
 
+if TYPE_CHECKING:
+
+    class _OfGpus: ...
+
+else:
+    _OfGpus = make_dataclass(
+        "_OfGpus",
+        [(name, float | None, None) for name in OF_GPUS],
+        frozen=True,
+        slots=True,
+        kw_only=True,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MachineMinute:
+class MachineMinute(_OfGpus):
     """The means of one minute of one machine (``device`` empty) or one of its GPUs (a UUID).
 
     ``minute`` is the epoch second at which it began, ``online`` the share of it, 0-1.
@@ -79,7 +98,7 @@ class MachineMinute:
 
 
 _Row = tuple[object, ...]
-_COLUMNS = tuple(MachineMinute.__dataclass_fields__)
+_COLUMNS = ("minute", "machine", "device", "name", "online", "temp_max_c", *VALUES)
 
 
 class MachineHistory:

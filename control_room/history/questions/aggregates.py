@@ -12,7 +12,7 @@ from typing import Any, Literal
 from control_room.history.filters import PreviewFilter
 from control_room.history.queries import Cursor
 from control_room.recording.records import SAMPLES_POOL
-from control_room.statistics.match_rate import MatchRate
+from control_room.statistics.exact_match import ExactMatchRate
 
 GROUPS = ("regime", "source_pool", "dataset_id", "pattern")
 UNKNOWN = "unknown"
@@ -30,10 +30,10 @@ _FAILED = "(NOT exact_match OR (exact_match IS NULL AND failure_mode = 'server_e
 class Statistics:
     """The rate over all that match, and by regime and source; and how many were not scored."""
 
-    overall: MatchRate
+    overall: ExactMatchRate
     unscored: int
-    by_regime: dict[str, MatchRate]
-    by_source: dict[str, MatchRate]
+    by_regime: dict[str, ExactMatchRate]
+    by_source: dict[str, ExactMatchRate]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class StepRate:
     group: str
     first_step: int
     last_step: int
-    rate: MatchRate
+    rate: ExactMatchRate
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class HeatmapCell:
 
     pattern: str
     low: int | None
-    rate: MatchRate
+    rate: ExactMatchRate
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class BinRate:
 
     low: float
     high: float | None
-    rate: MatchRate
+    rate: ExactMatchRate
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +121,15 @@ def statistics(cursor: Cursor, wanted: PreviewFilter) -> Statistics:
         f"FROM previews WHERE {where} "
         "GROUP BY GROUPING SETS ((), (regime), (source_pool)) ORDER BY 2"
     )
-    overall, unscored = MatchRate(0, 0), 0
-    by_regime: dict[str, MatchRate] = {}
-    by_source: dict[str, MatchRate] = {}
+    overall, unscored = ExactMatchRate(0, 0), 0
+    by_regime: dict[str, ExactMatchRate] = {}
+    by_source: dict[str, ExactMatchRate] = {}
     for grouping, name, correct, scored, count in cursor.execute(query, values).fetchall():
         if grouping == 3:
-            overall, unscored = MatchRate(correct, scored), count - scored
+            overall, unscored = ExactMatchRate(correct, scored), count - scored
         elif scored:
             groups = by_regime if grouping == 1 else by_source
-            groups[UNKNOWN if name is None else name] = MatchRate(correct, scored)
+            groups[UNKNOWN if name is None else name] = ExactMatchRate(correct, scored)
     return Statistics(overall, unscored, by_regime, by_source)
 
 
@@ -153,7 +153,7 @@ def em_over_steps(
     )
     rows = cursor.execute(query, [bins, *values, UNKNOWN, *values]).fetchall()
     return [
-        StepRate(name, *_bounds(number, start, width), MatchRate(right, count))
+        StepRate(name, *_bounds(number, start, width), ExactMatchRate(right, count))
         for name, number, start, width, right, count in rows
     ]
 
@@ -193,7 +193,8 @@ def heatmap(cursor: Cursor, wanted: PreviewFilter, edges: Sequence[int]) -> list
     )
     rows = cursor.execute(query, [*bounds, edges[0], *values]).fetchall()
     return [
-        HeatmapCell(pattern, low, MatchRate(right, count)) for pattern, low, right, count in rows
+        HeatmapCell(pattern, low, ExactMatchRate(right, count))
+        for pattern, low, right, count in rows
     ]
 
 
@@ -251,7 +252,7 @@ def _curve(cursor: Cursor, wanted: PreviewFilter, column: str, width: float) -> 
         BinRate(
             number * width,
             None if number == CURVE_BINS - 1 else (number + 1) * width,
-            MatchRate(correct, count),
+            ExactMatchRate(correct, count),
         )
         for number, correct, count in rows
     ]

@@ -11,7 +11,7 @@ from typing import Literal
 from control_room.history.filters import PreviewFilter
 from control_room.history.queries import Cursor, PreviewRow, checkpoints, choices, previews_at
 from control_room.history.questions.greedy import COUNTED, KEY
-from control_room.statistics.match_rate import MatchRate
+from control_room.statistics.exact_match import ExactMatchRate
 from control_room.statistics.paired import mcnemar_exact, newcombe
 
 Kind = Literal["checkpoint", "regime", "dataset"]  # by which one run's previews are told apart
@@ -58,8 +58,8 @@ class Comparison:
     empty. ``broken_modes`` counts how answers fail in B, ``fixed_modes`` how they failed in A.
     """
 
-    a: MatchRate
-    b: MatchRate
+    a: ExactMatchRate
+    b: ExactMatchRate
     common: int
     both_right: int
     both_wrong: int
@@ -116,7 +116,7 @@ class PairOfSides:
         """Counts, tests, and where the flips are."""
         ask = self._a.cursor
         count = "SELECT count(*) FILTER (correct), count(*) FROM"
-        a, b = (MatchRate(*ask.execute(f"{count} {side}").fetchall()[0]) for side in _SIDES)
+        a, b = (ExactMatchRate(*ask.execute(f"{count} {side}").fetchall()[0]) for side in _SIDES)
         groups = ask.execute(
             "SELECT coalesce(b.pattern, a.pattern, 'unknown') AS pattern, count(*), "
             "count(*) FILTER (a.correct AND b.correct), "

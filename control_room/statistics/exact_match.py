@@ -8,7 +8,7 @@ from control_room.statistics.intervals import wilson
 
 
 @dataclass(frozen=True, slots=True)
-class MatchRate:
+class ExactMatchRate:
     """An exact-match rate: ``correct`` of ``count`` scored previews, with its 95 % interval."""
 
     correct: int
