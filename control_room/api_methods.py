@@ -822,9 +822,9 @@ class ApiMethods:
         *,
         run: str | None = None,
         curve: Literal[
+            "exact_match",
             "loss",
             "val_loss",
-            "exact_match",
             "learning_rate",
             "grad_norm",
             "tokens_per_sec",

@@ -866,9 +866,9 @@ class RunCurve(TypedDict):
 
     run: str
     curve: Literal[
+        "exact_match",
         "loss",
         "val_loss",
-        "exact_match",
         "learning_rate",
         "grad_norm",
         "tokens_per_sec",

@@ -7,12 +7,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from app.api.answers import answered, described, model_of
 from app.api.history import Whole, ready_cursor
+from app.charts.runs import CURVES, EM
 from app.watch.monitor import Monitor
 from app.watch.run_table import RunSummary, differing
 from app.watch.runs import Runs
@@ -20,9 +21,12 @@ from control_room.history.queries import Cursor, metric_series
 from control_room.history.questions.evaluations import evaluations
 
 Setting: TypeAlias = str | bool | int | float | None
-CurveName = Literal[
-    "loss", "val_loss", "exact_match", "learning_rate", "grad_norm", "tokens_per_sec"
-]
+_EXACT_MATCH = "exact_match"
+
+if TYPE_CHECKING:
+    CurveName = str
+else:
+    CurveName = Literal[(_EXACT_MATCH, *(name for name in CURVES if name != EM))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +169,7 @@ def _setting(value: object) -> Setting:
 
 
 def _curve(cursor: Cursor, curve: CurveName, points: int) -> tuple[list[CurvePoint], int]:
-    if curve != "exact_match":
+    if curve != _EXACT_MATCH:
         series = metric_series(cursor, curve, points=points)
         return [CurvePoint(*point) for point in series.points], series.total
     whole = [each for each in evaluations(cursor, most=points) if each.domain is None]
