@@ -6,9 +6,11 @@ INTEGRATIONS := $(VENV)-integrations
 PEERS := $(VENV)-peers
 RUN_DIR ?=
 PORT ?=
+# LOCKED=1 installs the exact versions of requirements-dev.lock, as CI does.
+LOCKED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run check test test-integrations lint format bench tools clean
+.PHONY: help demo run check test test-integrations lint format bench lock tools clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-18s %s\n", $$1, $$2}'
@@ -28,10 +30,11 @@ test: $(VENV)/.dev tools  ## run every test
 test-integrations: $(INTEGRATIONS)/.done  ## run the tests against other people's libraries
 	$(INTEGRATIONS)/bin/python -m pytest tests/integrations
 
-lint: $(VENV)/.dev  ## style and types
+lint: $(VENV)/.dev  ## style, types and spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/codespell
 
 format: $(VENV)/.dev  ## rewrite the code in the house style
 	$(BIN)/ruff check --fix .
@@ -39,6 +42,11 @@ format: $(VENV)/.dev  ## rewrite the code in the house style
 
 bench: $(VENV)/.dev $(PEERS)/.done $(INTEGRATIONS)/.done tools  ## measure, and print bench/RESULTS.md's tables
 	$(BIN)/python -m bench
+
+lock: $(VENV)/.dev  ## write requirements-dev.lock anew
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate \
+	  --custom-compile-command "make lock" -o requirements-dev.lock requirements-dev.txt
 
 tools:  ## find Chromium and sshd, or install Debian's
 	@sh tests/ensure_tools.sh
@@ -61,7 +69,7 @@ $(VENV)/.demo: requirements.txt examples/requirements.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.dev: requirements.txt requirements-dev.txt examples/requirements.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(LOCKED),-c requirements-dev.lock) -r requirements-dev.txt
 	@touch $@
 
 # Beside the other environment: what these bring is large, and none of it is the app's.

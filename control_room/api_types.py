@@ -265,7 +265,7 @@ class LiveStatus(TypedDict):
 
 
 class LivenessStatus(TypedDict):
-    """Whether the trainer still writes; see ``collectors.training.Liveness``."""
+    """Whether the trainer still writes; see ``collectors.files.training.Liveness``."""
 
     state: Literal["live", "stalled", "ended", "unknown"]
     silent_s: float | None

@@ -344,7 +344,7 @@ def preview_view(record: PreviewRecord) -> Preview:
 
 
 def _rates(groups: Mapping[str, GroupRate]) -> dict[str, Rate]:
-    """By name; see :func:`~app.preview_cut.shown_groups`."""
+    """By name; see :func:`~app.views.preview_excerpt.shown_groups`."""
     names = shown_groups({name: group.count for name, group in groups.items()}, _BYTES_OF_RATE)
     together: dict[str, list[GroupRate]] = {}
     for name, group in groups.items():

@@ -37,7 +37,7 @@ class HealthLight(_View):
 
 
 class LivenessStatus(_View):
-    """Whether the trainer still writes; see ``collectors.training.Liveness``."""
+    """Whether the trainer still writes; see ``collectors.files.training.Liveness``."""
 
     state: Literal["live", "stalled", "ended", "unknown"]
     silent_s: Measured | None = None

@@ -151,7 +151,7 @@ class RunHistory:
         """The answer to somebody's own question in SQL, found by a process of its own.
 
         Raises :class:`HistoryNotReady`, also while what is kept on disk is built again, and
-        :class:`~control_room.history.sql.SqlRefused`.
+        :class:`~control_room.history.sql.question.SqlRefused`.
         """
         index = self._ready(0)
         try:

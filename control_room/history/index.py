@@ -161,7 +161,7 @@ class HistoryIndex:
     def ask(self, text: str, processes: SqlProcesses) -> SqlAnswer:
         """The answer to somebody's own ``SELECT``, found by a process that only reads the tables.
 
-        Raises :class:`~control_room.history.sql.SqlRefused`.
+        Raises :class:`~control_room.history.sql.question.SqlRefused`.
         """
         return self._lending.ask(
             lambda path: processes.ask(path, text), wait_s=processes.limits.timeout_s

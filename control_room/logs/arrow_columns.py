@@ -1,7 +1,7 @@
 """Log lines as Arrow columns: a whole block at once where it is plain, else record by record.
 
 Both ways give the same rows. The quick one refuses every block in which it might differ from
-:func:`~control_room.records.parse_line`, which alone decides what a line means.
+:func:`~control_room.recording.records.parse_line`, which alone decides what a line means.
 """
 
 from __future__ import annotations

@@ -267,7 +267,7 @@ class _Reading:
 def lines_of(path: Path, inside: Inside | None = None) -> Iterator[bytes]:
     """Each line with a newline, one that is still being written too; packed ones unpacked.
 
-    Raises ``OSError``, :class:`~control_room.history.archive.DamagedArchive` after the last whole
+    Raises ``OSError``, :class:`~control_room.logs.archive.DamagedArchive` after the last whole
     line, and ``MissingExtra`` for Parquet without pyarrow.
     """
     rest = b""

@@ -1,6 +1,6 @@
 """Closed days of a run's logs: compressed after a week (gzip or Parquet), deleted after a month.
 
-A part of a day (:mod:`~control_room.history.day_parts`) is at every moment whole in its plain or in
+A part of a day (:mod:`~control_room.logs.day_parts`) is at every moment whole in its plain or in
 its compressed file, so a crash loses nothing: what one run left half done the next one finishes. A
 file is replaced or removed only where another one holds all of it, by count and checksum.
 """

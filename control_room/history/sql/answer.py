@@ -1,6 +1,6 @@
 """Finds the answer to one question in SQL, within bounds, in values that can be shown.
 
-:mod:`~control_room.history.sql_child` loads it by its path; it imports nothing of Control Room.
+:mod:`~control_room.history.sql.child` loads it by its path; it imports nothing of Control Room.
 """
 
 from __future__ import annotations

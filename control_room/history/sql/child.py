@@ -1,6 +1,6 @@
 """The processes that answer questions in SQL, one question each. A program of its own.
 
-:mod:`~control_room.history.sql_processes` starts it as ``sql_child.py DESCRIPTOR SETTINGS``. The
+:mod:`~control_room.history.sql.processes` starts it as ``child.py DESCRIPTOR SETTINGS``. The
 first process, the keeper, imports what is needed and never reads a question: it keeps a spare
 process that waits for one, hands it over, and ends what is left when the app goes. What answers is
 bounded in memory, processor time, files and time, and the kernel ends it before anything else.

@@ -1,6 +1,6 @@
 """Has questions in SQL answered by processes that may fail, grow and be killed by themselves.
 
-:mod:`~control_room.history.sql_child` is what runs in them. What they send is taken as data: a head
+:mod:`~control_room.history.sql.child` is what runs in them. What they send is taken as data: a head
 in JSON, and rows in Arrow's format, no more of them than was agreed.
 """
 
@@ -77,8 +77,8 @@ class SqlProcesses:
     def ask(self, database: Path, text: str) -> SqlAnswer:
         """The answer to one ``SELECT`` (also ``FROM``, ``WITH``, ``DESCRIBE``, ``SUMMARIZE``).
 
-        Raises :class:`~control_room.history.sql.SqlRefused`, from DuckDB's error where that was
-        the reason.
+        Raises :class:`~control_room.history.sql.question.SqlRefused`, from DuckDB's error where
+        that was the reason.
         """
         if len(text) > _MAX_TEXT:
             raise SqlRefused(f"A question may have {_MAX_TEXT:,} characters; this has more.")

@@ -1,7 +1,7 @@
 """Somebody's own question in SQL: what its answer is, and what it may be about.
 
 What keeps it from doing harm: a process of its own answers it (see
-:mod:`~control_room.history.sql_processes`), bounded in memory and time, on tables that it can only
+:mod:`~control_room.history.sql.processes`), bounded in memory and time, on tables that it can only
 read; files, extensions and settings are shut, and only one ``SELECT`` is taken.
 """
 
