@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from control_room import Recorder, RunDir
 from control_room.history.index import HistoryIndex
 from control_room.previews.config import load_config
 from control_room.previews.examples import ExampleSource, parse_example
+from control_room.recording.recorder_warning import RecorderWarning
 from tests import project
 from tests.documents import Piece, blocks, pieces
 from tests.support import ROOT, serving_app
@@ -63,6 +65,7 @@ def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str,
 @pytest.mark.parametrize("piece", runnable(), ids=of_one_document)
 def test_python_runs(piece: Piece, names: dict[str, Any], tmp_path: Path) -> None:
     address = "http://127.0.0.1:8501"
+    warnings.simplefilter("error", RecorderWarning)  # a field that is refused
     if address not in piece.text:
         exec(compile(piece.text, str(piece), "exec"), names)
         return
