@@ -42,6 +42,10 @@ ORDER BY ALL
 """
 
 
+# What a kill leaves beside the file: what was committed since the last checkpoint. The file alone
+# is whole, with how far each log had been read by then, so it all comes again from there. DuckDB
+# would believe a damaged one: its checksums do not see words that changed places.
+_LOG_SUFFIXES = (".wal", ".wal.checkpoint", ".wal.recovery")
 _LET_GO_S = 2.0
 _LONG_LOG_BYTES = 2**18
 _MOST_SEALED_BYTES = 2**36  # logs are read anew sooner than this; a file may also be all hole
@@ -90,7 +94,7 @@ class Database:
             with inside.directory(path.parent, make=True):
                 pass
             inside.check(path.with_name(f"{path.name}.tmp"))  # a directory
-            for suffix in ("", ".wal", ".seal"):
+            for suffix in ("", ".seal", *_LOG_SUFFIXES):
                 inside.check_file(path.with_name(path.name + suffix))
         path.parent.mkdir(parents=True, exist_ok=True)
         self._seal = _Seal(path)
@@ -145,6 +149,8 @@ class Database:
         try:
             if self._seal.is_broken():
                 raise _Damaged("its content is not what was written")
+            if self._seal.is_held:
+                _remove_logs(path)
             self.connection = self._connect(path)
             if self._found() in (None, self._made_for):
                 self._make_tables()
@@ -249,6 +255,7 @@ class _Seal:
     def __init__(self, database: Path) -> None:
         self._database = database
         path = database.with_name(f"{database.name}.seal")
+        self.is_held = True
         self._file = os.open(
             path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666
         )
@@ -258,7 +265,7 @@ class _Seal:
             os.close(self._file)
             raise _in_use(database) from None
         except OSError:
-            pass  # a file system without locks; DuckDB's own holds where there are some
+            self.is_held = False  # a file system without locks; DuckDB's own holds where it can
         self._told = os.pread(self._file, 100, 0)
         os.ftruncate(self._file, 0)  # from here on the file changes
 
@@ -294,8 +301,13 @@ def _log_of(path: Path) -> Path:
 
 
 def _remove(path: Path) -> None:
-    for leftover in (path, _log_of(path)):
-        leftover.unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+    _remove_logs(path)
+
+
+def _remove_logs(path: Path) -> None:
+    for suffix in _LOG_SUFFIXES:
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def _in_use(path: Path) -> IndexInUse:

@@ -118,7 +118,7 @@ def score_with(
     server_failed: bool = False,
     contracts: Contracts = DEFAULT_CONTRACTS,
 ) -> Score:
-    """As :func:`~control_room.judging.scoring.score`; ``scorer`` says what an exact match is."""
+    """As :func:`score`, with ``scorer`` to say what an exact match is."""
     plain = score(
         golden,
         answer,

@@ -59,8 +59,8 @@ class RecentPreviews:
 
     One that is stamped more than :data:`AHEAD_S` in the future, by a clock that is wrong, counts as
     of its arrival: before the next line of its file. Those of
-    :data:`~control_room.recording.records.SAMPLES_POOL` are passed over. ``rules`` name the pattern
-    of a record that has none of its own.
+    :data:`SAMPLES_POOL` are passed over. ``rules`` name the pattern of a
+    record that has none of its own.
     """
 
     def __init__(self, rules: PatternRules | None = None, *, size: int = max(WINDOWS)) -> None:

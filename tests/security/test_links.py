@@ -388,7 +388,9 @@ def test_what_is_no_regular_file_holds_nobody_up(run: RunDir, reader: str) -> No
     wait_until(done.is_set, what=f"an answer of {reader}")
 
 
-@pytest.mark.parametrize("suffix", ["", ".wal", ".seal", ".tmp"])
+@pytest.mark.parametrize(
+    "suffix", ["", ".wal", ".wal.checkpoint", ".wal.recovery", ".seal", ".tmp"]
+)
 @pytest.mark.parametrize("is_sealed", [False, True])
 def test_no_pipe_in_the_cache_holds_up_the_history(
     run: RunDir, suffix: str, is_sealed: bool

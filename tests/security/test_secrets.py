@@ -429,8 +429,8 @@ class TestLogsAndCrashes:
     CODE = """
 import logging, sys, threading
 sys.path.insert(0, {root!r})
-from control_room.quiet_logs import keep_secrets_out_of_logs
-from control_room.secret import Secret
+from control_room.security.quiet_logs import keep_secrets_out_of_logs
+from control_room.security.secret import Secret
 logging.basicConfig(level="DEBUG")
 import uvicorn.logging
 access = logging.getLogger("uvicorn.access")

@@ -436,7 +436,7 @@ import json, sys, threading, time
 from pathlib import Path
 from control_room import RunDir
 from control_room.history.index import HistoryIndex
-from control_room.history.sql_processes import SqlLimits, SqlProcesses
+from control_room.history.sql.processes import SqlLimits, SqlProcesses
 run = RunDir(Path(sys.argv[1]))
 processes = SqlProcesses(SqlLimits(timeout_s=300.0))
 index = HistoryIndex(run, database=run.cache / "history.duckdb")

@@ -51,10 +51,7 @@ def evaluations(cursor: Cursor, *, kind: str = "fixed", most: int = 400) -> list
 
 
 def gap_points(cursor: Cursor) -> list[GapPoint]:
-    """Validation against training loss.
-
-    As :func:`~control_room.statistics.overfitting.val_train_gap`.
-    """
+    """Validation against training loss, as :func:`val_train_gap` has it."""
     queries = (
         "SELECT step, loss FROM metrics WHERE isfinite(loss) ORDER BY step, seq",
         "SELECT step, arg_max(val_loss, seq) FROM metrics WHERE isfinite(val_loss) "

@@ -34,8 +34,8 @@ class Lending:
     def ask(self, ask: Callable[[Path], SqlAnswer], *, wait_s: float) -> SqlAnswer:
         """What ``ask`` makes of the file with the tables, which it has another process read.
 
-        It may be asked twice. Raises :class:`~control_room.history.sql.question.SqlRefused`, also
-        when what it needs is not to be had within ``wait_s``.
+        It may be asked twice. Raises :class:`SqlRefused`, also when what
+        it needs is not to be had within ``wait_s``.
         """
         if self._database.path is None:
             return self._ask_copy(ask, wait_s)

@@ -77,8 +77,8 @@ class SqlProcesses:
     def ask(self, database: Path, text: str) -> SqlAnswer:
         """The answer to one ``SELECT`` (also ``FROM``, ``WITH``, ``DESCRIBE``, ``SUMMARIZE``).
 
-        Raises :class:`~control_room.history.sql.question.SqlRefused`, from DuckDB's error where
-        that was the reason.
+        Raises :class:`SqlRefused`, from DuckDB's error where that was
+        the reason.
         """
         if len(text) > _MAX_TEXT:
             raise SqlRefused(f"A question may have {_MAX_TEXT:,} characters; this has more.")
