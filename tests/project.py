@@ -28,12 +28,6 @@ PAGES = sorted(path.stem for path in (ROOT / "pages").glob("[!_]*.py"))
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
     "optional-dependencies"
 ]
-# What people start, with the subcommands that they give.
-COMMANDS = {
-    "app": ("", "check"),
-    "control_room": ("import", "score", "retain"),
-    "control_room.previews": ("",),
-}
 # Beside what OpenAPI describes: pages of the documentation, and Streamlit's own.
 _OTHER_ENDPOINTS: dict[str, set[str]] = {
     "/api/docs": set(),
@@ -100,6 +94,17 @@ def usage(module: str, subcommand: str = "") -> str:
     return done.stdout
 
 
+@cache
+def commands() -> dict[str, tuple[str, ...]]:
+    """What people start, with the subcommands that they give."""
+    listed = re.findall(r"^ +([a-z]+) .*", usage("control_room"), re.M)
+    return {
+        "app": ("", "check"),
+        "control_room": tuple(listed),
+        "control_room.previews": ("",),
+    }
+
+
 def flags(module: str, subcommand: str = "") -> set[str]:
     return set(re.findall(r"(?<!\w)--[a-z][a-z-]+", usage(module, subcommand)))
 
@@ -108,7 +113,7 @@ def flags(module: str, subcommand: str = "") -> set[str]:
 def all_flags() -> frozenset[str]:
     """The flags of every command that people start."""
     return frozenset(
-        flag for module, subs in COMMANDS.items() for sub in subs for flag in flags(module, sub)
+        flag for module, subs in commands().items() for sub in subs for flag in flags(module, sub)
     )
 
 
@@ -129,6 +134,8 @@ def wrong_in_command(line: str) -> str | None:
             return _wrong_in_make(arguments)
         case ["python" | ".venv/bin/python" | "python3", "-m", module, *arguments]:
             return _wrong_in_module(module, arguments)
+        case ["control-room", *arguments]:
+            return _wrong_in_module("control_room", arguments)
         case ["pip", "install", package, *_] if package.startswith("."):
             asked = re.findall(r"\[(.*)\]", package)
             return next((e for each in asked for e in each.split(",") if e not in EXTRAS), None)
@@ -189,9 +196,9 @@ def _wrong_in_module(module: str, arguments: list[str]) -> str | None:
     if not (exists(place + ".py") or exists(place + "/__main__.py")):
         return f"python -m {module}"
     subcommand = arguments[0] if arguments and not arguments[0].startswith("-") else ""
-    if module not in COMMANDS:
+    if module not in commands():
         return None
-    if subcommand and subcommand not in COMMANDS[module]:
+    if subcommand and subcommand not in commands()[module]:
         return f"python -m {module} {subcommand}"
     given = [argument for argument in arguments if argument.startswith("--")]
     return next((f for f in given if f not in flags(module, subcommand) | {"--help"}), None)

@@ -33,7 +33,12 @@ def of_one_document(piece: Piece) -> str:
 
 
 def runnable() -> list[Piece]:
-    return [piece for piece in blocks("python") if NEEDS.search(piece.text) is None]
+    """All others but whole pages, which tests/pages opens."""
+    return [
+        piece
+        for piece in blocks("python")
+        if NEEDS.search(piece.text) is None and "\nPAGE = Page(" not in piece.text
+    ]
 
 
 def unrun() -> list[Piece]:
