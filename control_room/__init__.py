@@ -16,6 +16,8 @@ from control_room.recording.records import (
 )
 from control_room.rundir import RunDir
 
+__version__ = "0.1.0"  # the only place: pyproject.toml takes it from here
+
 __all__ = [
     "EvalRecord",
     "HeadRecord",

@@ -9,10 +9,12 @@ import streamlit as st
 
 from app.cards import kit
 from app.charts import runs as charts_runs
+from app.charts.runs import CURVES, EM
 from app.text.visible import cell
 from app.ui.chart_box import chart_box
 from app.ui.current import runs
 from app.ui.filter_bar import write_address
+from app.ui.page_files import Page
 from app.ui.waiting import wait_for_history
 from app.watch.run_history import HistoryNotReady
 from app.watch.run_table import RunSummary, differing, run_summary, setting_text
@@ -20,17 +22,10 @@ from control_room.history.queries import metric_series
 from control_room.history.questions.evaluations import evaluations
 from control_room.history.questions.notes import Note, notes
 
+PAGE = Page(title="Runs", icon=":material/stacks:", order=80)
+
 MOST_CURVES = 8
 POINTS = 1_000
-EM = "EM of the fixed set"
-CURVES = {
-    "loss": "Loss",
-    "val_loss": "Validation loss",
-    EM: EM,
-    "learning_rate": "Learning rate",
-    "grad_norm": "Gradient norm",
-    "tokens_per_sec": "Tokens per second",
-}
 MORE_RUNS = 'Name more of them in control_room.toml: runs = ["runs/*"]'
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel
@@ -16,10 +16,12 @@ from app.watch.reported_throughput import told_samples
 from collectors.files.training.reported import ToldSample
 from control_room.history import queries
 from control_room.history.questions import aggregates
+from control_room.recording.metrics import LOGGED
 
-SeriesField = Literal[
-    "loss", "learning_rate", "grad_norm", "epoch", "val_loss", "tokens_per_sec", "step_time_ms"
-]
+if TYPE_CHECKING:
+    SeriesField = str
+else:
+    SeriesField = Literal[tuple(metric.name for metric in LOGGED)]
 
 
 class ThroughputSampleView(BaseModel):
@@ -84,7 +86,7 @@ def _told(sample: ToldSample) -> ThroughputSampleView:
     )
 
 
-def analytics_routes(router: APIRouter, monitor: Monitor) -> None:
+def routes(router: APIRouter, monitor: Monitor) -> None:
     """Add ``/api/throughput/…``, ``/api/metrics/…`` and ``/api/analytics/…``."""
 
     @router.get(

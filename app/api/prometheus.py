@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import get_args
 
 from prometheus_client.core import GaugeMetricFamily
@@ -12,6 +12,8 @@ from prometheus_client.registry import Collector
 from app.views.models import EvalStatus, LiveStatus, MachineStatus, PreviewStatus, SystemStatus
 from app.watch.monitor import Monitor
 from collectors.files.training import RunStatus
+from collectors.machines.gpu.reading import GPU_VALUES
+from control_room.recording.metrics import METRICS
 
 _PREFIX = "control_room_"
 _GIB = 2**30
@@ -64,20 +66,7 @@ def _training(live: LiveStatus, run: _Labels) -> Iterator[GaugeMetricFamily]:
     for name, about, value in (
         ("training_step", "Optimisation step.", live.current_step),
         ("training_target_steps", "Steps that the run is to make.", live.total_steps),
-        ("training_epoch", "Epochs done.", live.epoch),
-        ("training_loss", "Newest training loss.", live.loss),
-        ("training_loss_smoothed", "Moving average of the loss.", live.streaming_ce),
-        ("training_loss_variance", "Variance of the recent loss.", live.loss_variance),
-        ("training_learning_rate", "Learning rate.", live.learning_rate),
-        ("training_gradient_norm", "Norm of the gradient.", live.grad_norm),
-        ("training_validation_loss", "Newest validation loss.", live.val_loss),
-        ("training_validation_gap", "Validation loss less training loss.", live.val_train_gap),
-        ("training_tokens_per_second", "Newest throughput.", live.tokens_per_sec),
-        (
-            "training_tokens_per_second_baseline",
-            "Throughput that is usual for this run.",
-            live.tokens_per_sec_baseline,
-        ),
+        *((m.prometheus, m.meaning, getattr(live, m.name)) for m in METRICS if m.prometheus),
         ("training_eta_seconds", "Time to the end of the run.", live.eta_overall_s),
         ("training_silence_seconds", "Time since the trainer wrote.", live.liveness.silent_s),
     ):
@@ -165,21 +154,12 @@ def _machines(machines: Iterable[MachineStatus]) -> Iterator[GaugeMetricFamily]:
     ):
         labels = [at for at, _ in hosts]
         yield from _gauge(name, about, list(zip(labels, values, strict=True)))
-    for name, about, values in (
-        ("gpu_temperature_celsius", "GPU temperature.", [gpu.temp_c for _, gpu in gpus]),
-        ("gpu_utilization_ratio", "GPU in use.", [_ratio(gpu.util_pct) for _, gpu in gpus]),
-        (
-            "gpu_memory_used_bytes",
-            "GPU memory in use.",
-            [_bytes(gpu.vram_used_gb) for _, gpu in gpus],
-        ),
-        ("gpu_memory_total_bytes", "GPU memory.", [_bytes(gpu.vram_total_gb) for _, gpu in gpus]),
-        ("gpu_power_watts", "GPU power draw.", [gpu.power_w for _, gpu in gpus]),
-        ("gpu_power_limit_watts", "GPU power limit.", [gpu.power_limit_w for _, gpu in gpus]),
-        ("gpu_fan_speed_ratio", "GPU fan speed.", [_ratio(gpu.fan_pct) for _, gpu in gpus]),
-    ):
-        labels = [at for at, _ in gpus]
-        yield from _gauge(name, about, list(zip(labels, values, strict=True)))
+    for value in GPU_VALUES:
+        if value.prometheus is not None:
+            scaled = _SCALED.get(value.unit, float)
+            told = [(at, getattr(gpu, value.name)) for at, gpu in gpus]
+            known = [(at, scaled(number)) for at, number in told if number is not None]
+            yield from _gauge(value.prometheus, value.meaning, known)
 
 
 def _queues(system: SystemStatus, run: _Labels) -> Iterator[GaugeMetricFamily]:
@@ -224,3 +204,6 @@ def _ratio(pct: float | None) -> float | None:
 
 def _bytes(gb: float | None) -> float | None:
     return None if gb is None else gb * _GIB
+
+
+_SCALED: Mapping[str, Callable[[float], float | None]] = {"%": _ratio, "GB": _bytes}

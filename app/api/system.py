@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, create_model
 
 from app.api.history import Whole
 from app.api.wire import packed_json
 from app.views.models import Measured
-from app.watch.machine_history import VALUES, WHOLE_MACHINE, MachineMinute
+from app.watch.machine_history import OF_GPUS, VALUES, WHOLE_MACHINE, MachineMinute
 from app.watch.monitor import Monitor
 
+if TYPE_CHECKING:
+    _OfGpus = BaseModel
+else:
+    _OfGpus = create_model("_OfGpus", **dict.fromkeys(OF_GPUS, (Measured | None, ...)))
 
-class MachineMinuteView(BaseModel):
+
+class MachineMinuteView(_OfGpus):
     """Means of one minute: of the machine (`device` null), or of one of its GPUs (a UUID)."""
 
     timestamp: datetime  # when the minute began
@@ -42,7 +47,7 @@ class MachineHistoryView(BaseModel):
     count: int
 
 
-def system_routes(router: APIRouter, monitor: Monitor) -> None:
+def routes(router: APIRouter, monitor: Monitor) -> None:
     """Add ``/api/system/history``."""
 
     @router.get(

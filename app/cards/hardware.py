@@ -9,6 +9,7 @@ import streamlit as st
 from app.cards import kit
 from app.views.models import GpuStatus, Level, MachineStatus, ServerStatus
 from collectors.machines.gpu.nvml import UNIFIED_MEMORY
+from collectors.machines.gpu.reading import GPU_VALUES
 
 TITLE = "Hardware"
 OLD_S = 30.0
@@ -116,7 +117,7 @@ def _gpu(gpu: GpuStatus, machine: MachineStatus, *, named: bool) -> str:
         _vram(gpu, machine),
         _meter("Utilisation", gpu.util_pct, _value(gpu, "util_pct", " %")),
         _meter("Power", power_pct, _value(gpu, "power_w", f"{watts} W")),
-        kit.rows([("Fan", _value(gpu, "fan_pct", " %"))]),
+        kit.rows([(v.label, _value(gpu, v.name, f" {v.unit}")) for v in GPU_VALUES if v.on_card]),
     ]
     if gpu.mig_instances:
         names = ", ".join(part.name for part in gpu.mig_instances)

@@ -6,6 +6,7 @@ import streamlit as st
 
 from app.cards import kit
 from app.views.models import LiveStatus
+from control_room.recording.metrics import METRICS, Metric
 
 TITLE = "Training progress"
 
@@ -42,16 +43,7 @@ def html(view: LiveStatus) -> str:
             ]
         ),
         kit.rows(
-            [
-                ("Epoch", kit.number(view.epoch, 2)),
-                ("Streaming CE", kit.number(view.streaming_ce, 4)),
-                ("Loss variance", kit.number(view.loss_variance, 5)),
-                ("Val/train gap", _gap(view)),
-                ("Learning rate", kit.scientific(view.learning_rate)),
-                ("Gradient norm", kit.number(view.grad_norm, 3)),
-                ("Tokens/s, average", kit.number(view.tokens_per_sec_avg)),
-                ("Tokens/s, baseline", kit.number(view.tokens_per_sec_baseline)),
-            ],
+            [(metric.label, _value(view, metric)) for metric in METRICS if metric.on_card],
             two_columns=True,
         ),
         _sparkline(view),
@@ -65,9 +57,11 @@ def _trend(view: LiveStatus) -> str:
     return f" <small>{arrow}</small>" if arrow else ""
 
 
-def _gap(view: LiveStatus) -> str:
-    sign = _GAP_SIGN.get(view.gap_status or "", "")
-    return f"{kit.number(view.val_train_gap, 3)}{sign}"
+def _value(view: LiveStatus, metric: Metric) -> str:
+    value: float | None = getattr(view, metric.name)
+    shown = kit.scientific(value) if metric.digits is None else kit.number(value, metric.digits)
+    sign = _GAP_SIGN.get(view.gap_status or "", "") if metric.name == "val_train_gap" else ""
+    return f"{shown}{sign}"
 
 
 def _aside(view: LiveStatus) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from app.charts.base import DASHES, PALETTE, Chart, figure_of, pick, safe
 from app.views.models import MachineStatus
 from app.watch.machine_history import MINUTE_S, WHOLE_MACHINE, MachineMinute
+from collectors.machines.gpu.reading import GPU_VALUES
 
 _GAP_S = 2.5 * MINUTE_S  # a longer silence breaks the line
 
@@ -32,6 +33,7 @@ _KINDS = (
     _Kind("Utilisation", "%", "util_pct", "cpu_pct", "CPU", top=100),
     _Kind("Memory", "%", "vram_pct", "ram_pct", "RAM", top=100),
     _Kind("Power", "W", "power_w", None, limit="power_limit_w"),
+    *(_Kind(value.label, value.unit, value.name, None) for value in GPU_VALUES if value.over_time),
 )
 
 

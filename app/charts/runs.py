@@ -9,10 +9,16 @@ from typing import Any
 
 from app.charts.base import DASHES, PALETTE, Chart, figure_of, pick, safe
 from app.watch.run_table import RunSummary, outcomes, setting_text
+from control_room.recording.metrics import METRICS
 from control_room.statistics.smoothing import smoothed
 
 _NOT_TOLD = "not told"
 _LONGEST_MARK = 18
+
+EM = "EM of the fixed set"
+_LABELS = {metric.name: metric.label for metric in METRICS if metric.curve}
+# What the Runs page draws, by name: how well it does first.
+CURVES = {**{name: _LABELS[name] for name in ("loss", "val_loss")}, EM: EM, **_LABELS}
 
 Points = Sequence[tuple[int, float]]
 

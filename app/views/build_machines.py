@@ -269,22 +269,21 @@ def _server(
     )
 
 
+# Fields that mean the same and are called the same in the reading and in the view.
+_SAME_IN_BOTH = tuple(
+    name
+    for name in GpuStatus.model_fields
+    if name in GpuReading.__dataclass_fields__
+    and name not in ("mig_instances", "processes", "notes")
+)
+
+
 def _gpu(gpu: GpuReading, settings: Settings) -> GpuStatus:
     processes = None if gpu.processes is None else gpu.processes[:MOST_PROCESSES]
     return GpuStatus(
-        uuid=gpu.uuid,
-        index=gpu.index,
-        name=gpu.name,
-        temp_c=gpu.temp_c,
+        **{name: getattr(gpu, name) for name in _SAME_IN_BOTH},
         temp_limit_c=gpu.temp_slowdown_c,
-        util_pct=gpu.util_pct,
-        vram_used_gb=gpu.vram_used_gb,
-        vram_total_gb=gpu.vram_total_gb,
         vram_pct=pct(gpu.vram_used_gb, gpu.vram_total_gb),
-        power_w=gpu.power_w,
-        power_limit_w=gpu.power_limit_w,
-        fan_pct=gpu.fan_pct,
-        throttle_reasons=gpu.throttle_reasons,
         mig_instances=tuple(
             MigInstanceStatus(
                 uuid=part.uuid,
@@ -301,6 +300,5 @@ def _gpu(gpu: GpuReading, settings: Settings) -> GpuStatus:
             for each in processes
         ),
         level=gpu_level(gpu, settings.thresholds),
-        problem=gpu.problem,
         notes=dict(gpu.notes),
     )

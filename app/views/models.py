@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
 from app.views.preview_fields import preview_fields
+from control_room.recording.metrics import PLAIN
 
 Day: TypeAlias = date
 Level = Literal["ok", "warning", "critical", "unknown"]
@@ -191,9 +192,7 @@ class AlertStatus(_View):
     level: Level = "warning"
 
 
-class LiveStatus(_View):
-    """Training state and hardware: the answer to "is the run healthy?"."""
-
+class _Progress(_View):
     run_id: str
     run_dir: str
     status: Literal["idle", "training", "paused", "completed", "crashed"] | None = None
@@ -209,8 +208,21 @@ class LiveStatus(_View):
     streaming_ce: float | None = None
     loss_trend: Literal["improving", "stable", "rising", "unknown"] | None = None
     loss_variance: float | None = None
-    learning_rate: float | None = None
-    grad_norm: float | None = None
+
+
+if TYPE_CHECKING:
+    _ProgressAndMetrics = _Progress
+else:
+    _ProgressAndMetrics = create_model(
+        "_ProgressAndMetrics",
+        __base__=_Progress,
+        **{metric.name: (float | None, None) for metric in PLAIN},
+    )
+
+
+class LiveStatus(_ProgressAndMetrics):
+    """Training state and hardware: the answer to "is the run healthy?"."""
+
     # The gap is what lies between the two beside it.
     val_loss: float | None = None
     train_loss: float | None = None  # smoothed, when val_loss was told; without one, now
@@ -241,7 +253,8 @@ class LiveStatus(_View):
     error_type: str | None = None
     segment_start_step: int | None = None
     segment_count: int = 1
-    value_ages_s: dict[str, float] = {}  # by field: seconds since the trainer last wrote it
+    # By field: seconds since the trainer last wrote it.
+    value_ages_s: dict[str, float] = Field(default_factory=dict)
     derived: tuple[str, ...] = ()  # fields computed here because the trainer wrote none
     machines: tuple[MachineStatus, ...] = ()
     gpu_4090: GpuSummary | None = _old("The first training machine's first GPU; use machines.")

@@ -12,10 +12,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.views.models import GpuStatus, JobQueueStatus, MachineStatus, SystemStatus
+from collectors.machines.gpu.reading import GPU_VALUES
 from control_room.security.inside import Inside
 from control_room.security.sqlite_schema import has_only
 
@@ -29,6 +31,8 @@ WHOLE_MACHINE = ""  # in place of a GPU's UUID
 MOST_DEVICES = 128  # of a machine in a minute
 MOST_QUEUES = 200  # in a minute
 
+# Of GPUs, beside those that have a line of their own below.
+OF_GPUS = tuple(value.name for value in GPU_VALUES if value.over_time)
 VALUES = (
     "util_pct",
     "temp_c",
@@ -38,6 +42,7 @@ VALUES = (
     "cpu_pct",
     "ram_pct",
     "disk_pct",
+    *OF_GPUS,
 )
 
 _TABLES = f"""
@@ -54,8 +59,22 @@ PRAGMA user_version = {VERSION};
 """
 
 
+if TYPE_CHECKING:
+
+    class _OfGpus: ...
+
+else:
+    _OfGpus = make_dataclass(
+        "_OfGpus",
+        [(name, float | None, None) for name in OF_GPUS],
+        frozen=True,
+        slots=True,
+        kw_only=True,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MachineMinute:
+class MachineMinute(_OfGpus):
     """The means of one minute of one machine (``device`` empty) or one of its GPUs (a UUID).
 
     ``minute`` is the epoch second at which it began, ``online`` the share of it, 0-1.
@@ -78,7 +97,7 @@ class MachineMinute:
 
 
 _Row = tuple[object, ...]
-_COLUMNS = tuple(MachineMinute.__dataclass_fields__)
+_COLUMNS = ("minute", "machine", "device", "name", "online", "temp_max_c", *VALUES)
 
 
 @dataclass(frozen=True, slots=True)

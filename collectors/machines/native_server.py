@@ -10,28 +10,25 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from collectors.machines.gpu.reading import GpuReading, GpusReading
+from collectors.machines.gpu.reading import GPU_VALUES, GpuReading, GpusReading
 from collectors.machines.host import HostReading
 from collectors.machines.remote_text import told_text
 
-_MB_PER_GB = 1024
 _GIB_PER_GB = 1e9 / 2**30  # the daemon trainer's server counts 10**9 bytes as one
 
 
 def read_gpus(told: Mapping[str, Any]) -> GpusReading:
     """``/gpu``: one GPU, memory in MiB."""
-    used_mb, total_mb = _number(told.get("memory_used_mb")), _number(told.get("memory_total_mb"))
+    values: dict[str, Any] = {
+        value.name: value.of(_number(told.get(value.server)))
+        for value in GPU_VALUES
+        if value.server is not None
+    }
     gpu = GpuReading(
         uuid=text(told.get("uuid")) or "gpu-0",
         index=0,
         name=text(told.get("name")) or "GPU",
-        temp_c=_number(told.get("temperature_gpu")),
-        util_pct=_number(told.get("utilization_gpu")),
-        vram_used_gb=None if used_mb is None else used_mb / _MB_PER_GB,
-        vram_total_gb=None if not total_mb else total_mb / _MB_PER_GB,
-        power_w=_number(told.get("power_draw_w")),
-        power_limit_w=_number(told.get("power_limit_w")) or None,
-        fan_pct=_number(told.get("fan_speed_pct")),
+        **values,
     )
     return GpusReading(state="ok", driver_version=text(told.get("driver_version")), gpus=(gpu,))
 

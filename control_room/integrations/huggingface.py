@@ -16,6 +16,7 @@ from typing import Any
 
 from control_room.extra import MissingExtra
 from control_room.integrations._paced_status import PacedStatus
+from control_room.judging.contracts import contracts_from
 from control_room.judging.scoring import score
 from control_room.recording.metric_names import known_metrics
 from control_room.recording.recorder import Recorder
@@ -39,6 +40,10 @@ class ControlRoomCallback(TrainerCallback):
     so it should be few; the preview runner asks a second machine instead. Previews need the whole
     model in this process: in a distributed run there are none.
 
+    ``contracts`` say what regimes of your own ask of an answer's form, as in previews.toml:
+    ``{"bullets": [{"check": "prefix_repeat", "name": "bullet", "symbols": ["*"], "min_repeats": 1,
+    "max_repeats": 1}]}``.
+
     Throughput needs ``include_num_input_tokens_seen=True`` in the training arguments.
     """
 
@@ -50,6 +55,7 @@ class ControlRoomCallback(TrainerCallback):
         examples: Sequence[Mapping[str, str]] = (),
         preview_every_steps: int = 500,
         max_new_tokens: int = 128,
+        contracts: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     ) -> None:
         if preview_every_steps < 1:
             raise ValueError(f"preview_every_steps: expected 1 or more, got {preview_every_steps}")
@@ -61,6 +67,7 @@ class ControlRoomCallback(TrainerCallback):
         self._examples = tuple(examples)
         self._every = preview_every_steps
         self._max_new_tokens = max_new_tokens
+        self._contracts = contracts_from(contracts or {})
         self._recorder: Recorder | None = None
         self._status: PacedStatus | None = None
         self._tokens_before: tuple[float, int] | None = None  # when, and how many by then
@@ -195,6 +202,7 @@ class ControlRoomCallback(TrainerCallback):
             answer,
             example.get("regime"),
             hit_token_limit=len(ids) >= self._max_new_tokens,
+            contracts=self._contracts,
         )
         known = ("example_id", "dataset_id", "regime", "pattern")
         return {

@@ -1,14 +1,21 @@
 """What a regime asks of an answer's form, as data: named checks that also take the form off.
 
-A user adds a regime by adding an entry; see :func:`contracts_from`.
+A user adds a regime by adding an entry to the settings; see :func:`contracts_from`. All of it is
+bounded and none of it is an expression, so that a run directory may bring contracts of its own.
 """
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
+_MOST_CHECKS = 20  # of a regime
+_MOST_SYMBOLS = 100
+_MOST_REPEATS = 10_000
+_LONGEST_TEXT = 200  # characters
+_EXAMPLE = '[[contracts.bullets]] with check = "prefix_repeat"'
 _VARIATION_SELECTOR = "\ufe0f"  # some tokenizers write it behind an emoji, some leave it out
 
 
@@ -32,18 +39,18 @@ class PrefixRepeat:
     max_repeats: int
 
     def status(self, answer: str) -> dict[str, bool]:
-        repeats, _ = self._leading(answer.lstrip())
+        repeats, _ = self._leading(answer.lstrip(), most=self.max_repeats + 1)
         return {self.name: self.min_repeats <= repeats <= self.max_repeats}
 
     def strip(self, answer: str) -> str:
         answer = answer.lstrip()
         return answer[self._leading(answer)[1] :].lstrip()
 
-    def _leading(self, text: str) -> tuple[int, int]:
-        """How often the first symbol is repeated, and where the repeats end."""
+    def _leading(self, text: str, most: int | None = None) -> tuple[int, int]:
+        """How often the first symbol is repeated, ``most`` counted, and where they end."""
         for symbol in map(_bare, self.symbols):
             repeats = position = 0
-            while text.startswith(symbol, position):
+            while repeats != most and text.startswith(symbol, position):
                 repeats += 1
                 position += len(symbol)
                 position += text.startswith(_VARIATION_SELECTOR, position)
@@ -62,18 +69,18 @@ class SuffixRepeat:
     max_repeats: int
 
     def status(self, answer: str) -> dict[str, bool]:
-        repeats, _ = self._trailing(answer.rstrip())
+        repeats, _ = self._trailing(answer.rstrip(), most=self.max_repeats + 1)
         return {self.name: self.min_repeats <= repeats <= self.max_repeats}
 
     def strip(self, answer: str) -> str:
         answer = answer.rstrip()
         return answer[: self._trailing(answer)[1]].rstrip()
 
-    def _trailing(self, text: str) -> tuple[int, int]:
-        """How often the last symbol is repeated, and where the repeats begin."""
+    def _trailing(self, text: str, most: int | None = None) -> tuple[int, int]:
+        """How often the last symbol is repeated, ``most`` counted, and where they begin."""
         for symbol in map(_bare, self.symbols):
             repeats, position = 0, len(text)
-            while True:
+            while repeats != most:
                 end = position - text.endswith(_VARIATION_SELECTOR, 0, position)
                 if not text.endswith(symbol, 0, end):
                     break
@@ -139,44 +146,66 @@ def contracts_from(settings: Mapping[str, Sequence[Mapping[str, Any]]]) -> Contr
     "max_repeats": 1}``; the others are ``suffix_repeat`` and ``delimiters``. Raises ``ValueError``
     naming the regime and what is wrong.
     """
-    added = {
-        regime: tuple(_check_from(f"contract of {regime}", check) for check in checks)
-        for regime, checks in settings.items()
-    }
+    if not isinstance(settings, Mapping):
+        raise ValueError(f"contracts: expected {_EXAMPLE}")
+    added: dict[str, tuple[Check, ...]] = {}
+    for regime, checks in settings.items():
+        try:
+            added[regime] = checks_from(checks)
+        except ValueError as error:
+            raise ValueError(f"contract of {regime}: {error}") from None
     return {**DEFAULT_CONTRACTS, **added}
 
 
-def _check_from(where: str, settings: Mapping[str, Any]) -> Check:
+def checks_from(checks: object) -> tuple[Check, ...]:
+    """One regime's checks, of their tables. Raises ``ValueError`` saying what is wrong."""
+    if not isinstance(checks, list | tuple) or not all(isinstance(c, Mapping) for c in checks):
+        raise ValueError(f"expected a list of checks, as in {_EXAMPLE}")
+    if len(checks) > _MOST_CHECKS:
+        raise ValueError(f"{len(checks)} checks are more than {_MOST_CHECKS}")
+    return tuple(map(_check_from, checks))
+
+
+def _check_from(settings: Mapping[str, Any]) -> Check:
     given = dict(settings)
     kind = given.pop("check", None)
     check_class = _KINDS.get(str(kind))
     if check_class is None:
-        raise ValueError(f"{where}: check = {kind!r} is none of {', '.join(_KINDS)}")
+        raise ValueError(f"check = {_shown(kind)} is none of {', '.join(_KINDS)}")
     for name, value in given.items():
         kinds = {field.name: str(field.type) for field in fields(check_class)}
         if name not in kinds:
-            raise ValueError(f"{where}: {kind} has no {name!r}; it has {', '.join(kinds)}")
-        given[name] = _setting(f"{where}: {name}", kinds[name], value)
+            raise ValueError(f"{kind} has no {_shown(name)}; it has {', '.join(kinds)}")
+        given[name] = _setting(name, kinds[name], value)
     try:
         return check_class(**given)
     except TypeError as error:
-        raise ValueError(f"{where}: {kind} is incomplete: {error}") from None
+        raise ValueError(f"{kind} is incomplete: {error}") from None
 
 
-def _setting(where: str, kind: str, value: object) -> object:
+def _setting(name: str, kind: str, value: object) -> object:
     if kind == "int":
-        if type(value) is int and value >= 0:
+        if type(value) is int and 0 <= value <= _MOST_REPEATS:
             return value
-        raise ValueError(f"{where} = {value!r}: expected a whole number from 0")
-    if kind == "str":
-        if isinstance(value, str) and value:
+        expected = f"a whole number from 0 to {_MOST_REPEATS:,}"
+    elif kind == "str":
+        if isinstance(value, str) and 0 < len(value) <= _LONGEST_TEXT:
             return value
-        raise ValueError(f"{where} = {value!r}: expected a text that is not empty")
-    if isinstance(value, (list, tuple)) and value:
-        texts = tuple(text for text in value if isinstance(text, str) and _bare(text))
-        if len(texts) == len(value):
-            return texts
-    raise ValueError(f"{where} = {value!r}: expected a list of texts, none of them empty")
+        expected = f"a text that is not empty, of {_LONGEST_TEXT} characters at most"
+    else:
+        if isinstance(value, list | tuple) and 0 < len(value) <= _MOST_SYMBOLS:
+            texts = tuple(t for t in value if isinstance(t, str) and _bare(t))
+            if len(texts) == len(value) and max(map(len, texts)) <= _LONGEST_TEXT:
+                return texts
+        expected = (
+            f"a list of 1 to {_MOST_SYMBOLS} texts, none of them empty or longer than "
+            f"{_LONGEST_TEXT} characters"
+        )
+    raise ValueError(f"{name} = {_shown(value)}: expected {expected}")
+
+
+def _shown(value: object) -> str:
+    return reprlib.repr(value)
 
 
 def _bare(symbol: str) -> str:

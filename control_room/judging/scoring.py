@@ -9,6 +9,7 @@ import difflib
 import json
 import re
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -25,6 +26,34 @@ FailureMode = Literal[
     "near_miss",
     "wrong_content",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What a failure mode means, and what such an answer counts as over the steps.
+
+    There its "content" is wrong, or its "form" alone, or it is "degenerate": no proper answer.
+    None: it is no answer of the model, and counts nowhere.
+    """
+
+    meaning: str
+    counts_as: Literal["content", "form", "degenerate"] | None = "content"
+
+
+# Charts, filters, the question of drift and docs/DATA.md follow from this; :func:`failure_mode`
+# decides, in this order.
+FAILURES: Mapping[FailureMode, Failure] = {
+    "server_error": Failure("an error of the server in place of an answer; not scored", None),
+    "empty": Failure("no content", "degenerate"),
+    "truncated": Failure("stopped at the limit of tokens, and not right by then", "degenerate"),
+    "contract_violation": Failure("breaks its regime's contract"),
+    "format_error": Failure("no JSON where the golden answer is", "form"),
+    "repetition": Failure("ends in a loop, which the golden answer does not", "degenerate"),
+    "near_miss": Failure(
+        "differs in case, space or punctuation alone, or in 15 % of the characters at most"
+    ),
+    "wrong_content": Failure("anything else"),
+}
 
 # Texts that inference servers return in place of an answer; only ever at the start of one.
 _SERVER_ERROR = re.compile(

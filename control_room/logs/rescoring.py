@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from control_room.judging.contracts import DEFAULT_CONTRACTS, Contracts
 from control_room.judging.scorers import Scorer, score_with
 from control_room.judging.scoring import score
 from control_room.logs.day_parts import lines_of
@@ -29,7 +30,12 @@ class Rescored:
     changed: Counter[tuple[bool | None, bool | None]] = field(default_factory=Counter)
 
 
-def rescore(source: Path, target: Path, scorer_of: ScorerOf = lambda dataset: None) -> Rescored:
+def rescore(
+    source: Path,
+    target: Path,
+    scorer_of: ScorerOf = lambda dataset: None,
+    contracts: Contracts = DEFAULT_CONTRACTS,
+) -> Rescored:
     """Write the previews of ``source`` (a log, also gzipped or Parquet) to ``target``, scored anew.
 
     ``target`` appears whole or not at all. Raises ``OSError``, and ``FileExistsError`` where it
@@ -42,14 +48,14 @@ def rescore(source: Path, target: Path, scorer_of: ScorerOf = lambda dataset: No
     try:
         with unfinished.open("xb") as out:
             for line in lines_of(source):
-                out.write(_rescored(line, scorer_of, found))
+                out.write(_rescored(line, scorer_of, contracts, found))
         unfinished.replace(target)
     finally:
         unfinished.unlink(missing_ok=True)
     return found
 
 
-def _rescored(line: bytes, scorer_of: ScorerOf, found: Rescored) -> bytes:
+def _rescored(line: bytes, scorer_of: ScorerOf, contracts: Contracts, found: Rescored) -> bytes:
     try:
         record = parse_line(PreviewRecord, line)
     except ValueError:
@@ -67,6 +73,7 @@ def _rescored(line: bytes, scorer_of: ScorerOf, found: Rescored) -> bytes:
         record.regime,
         hit_token_limit=cut,
         server_failed=record.finish_reason == "error",
+        contracts=contracts,
     )
     found.right_before += record.exact_match is True
     found.right_after += new.exact_match is True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from zlib import crc32
 
 from control_room.recording.fields import rules_of
 from control_room.recording.records import (
@@ -18,14 +19,11 @@ from control_room.recording.records import (
 )
 from control_room.rundir import LogKind
 
-# An index with another version is rebuilt from the logs.
-VERSION = 8
-
 # Of a preview: what its texts and lists take, so that nobody has to read them to know.
 SIZE = "size_bytes"
 SEARCH_SEPARATOR = "\x1f"  # between the texts
 # Compressing long texts takes more time than everything else together, and searching them too.
-LONG_TEXTS = ("prompt", "golden", "model_answer")
+LONG_TEXTS = tuple(name for name, rule in rules_of(PreviewRecord).items() if rule.about.is_text)
 _STORED_PLAIN = " USING COMPRESSION uncompressed"
 
 
@@ -81,3 +79,8 @@ TABLES: dict[LogKind, Table] = {
         _table("heads", "heads", HeadRecord),
     )
 }
+
+# To be raised where the rows would be others though the columns are the same.
+_CONTENT = 8
+# An index with another version is rebuilt from the logs: one with other columns too.
+VERSION = f"{_CONTENT}.{crc32(' '.join(table.create for table in TABLES.values()).encode()):08x}"

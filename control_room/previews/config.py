@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from control_room.judging.contracts import DEFAULT_CONTRACTS, Contracts, checks_from
 from control_room.judging.scorers import Scorer, scorer_of
 from control_room.previews.checkpoints import Checkpoint
 from control_room.previews.of_run import bounded
@@ -176,6 +177,9 @@ class Scoring(_Section):
         return self
 
 
+Checks = Annotated[tuple[Any, ...], PlainValidator(checks_from)]  # of judging.contracts.Check
+
+
 class Checkpoints(_Section):
     """Where checkpoints appear: the run's retention index, or a directory of them."""
 
@@ -220,6 +224,8 @@ class Config(_Section):
     eval: EvalRound = EvalRound()
     samples: SamplesRound = SamplesRound()
     scoring: Annotated[tuple[Scoring, ...], RUN_MAY_SET] = ()
+    # By regime, over those that there are without any; see judging.contracts.
+    contracts: Annotated[dict[str, Checks], Field(max_length=100), RUN_MAY_SET] = {}
     checkpoints: Checkpoints = Checkpoints()
     queue: Queue = Queue()
     base: Path = Path()
@@ -230,6 +236,11 @@ class Config(_Section):
             return self.decoding
         asked = {"samples": self.samples.samples, "temperature": self.samples.temperature}
         return self.decoding.model_copy(update=asked)
+
+    @property
+    def all_contracts(self) -> Contracts:
+        """What each regime asks of an answer's form."""
+        return {**DEFAULT_CONTRACTS, **self.contracts}
 
     def scorer(self, dataset_id: str | None) -> Scorer | None:
         """The scorer of the first entry that matches; None: the text decides."""

@@ -234,6 +234,7 @@ class Round:
             example.regime,
             hit_token_limit=cut,
             server_failed=reply.failed,
+            contracts=self._config.all_contracts,
         )
         return found.fields()
 

@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-_NAMES = {
-    **dict.fromkeys(("loss", "train_loss", "train/loss", "loss/train", "training_loss"), "loss"),
-    **dict.fromkeys(("learning_rate", "lr", "train/learning_rate", "train/lr"), "learning_rate"),
-    **dict.fromkeys(("grad_norm", "train/grad_norm"), "grad_norm"),
-    **dict.fromkeys(("epoch", "train/epoch", "trainer/epoch"), "epoch"),
-    **dict.fromkeys(("eval_loss", "eval/loss", "loss/eval"), "val_loss"),
-    **dict.fromkeys(("val_loss", "val/loss", "loss/val"), "val_loss"),
-    **dict.fromkeys(("validation_loss", "validation/loss", "loss/validation"), "val_loss"),
-    **dict.fromkeys(("tokens_per_sec", "train/tokens_per_sec"), "tokens_per_sec"),
-}
+from control_room.recording.metrics import METRICS
+
+_NAMES = {name: metric.name for metric in METRICS for name in metric.library_names}
 
 
 def known_metrics(values: Mapping[Any, object]) -> dict[str, float]:

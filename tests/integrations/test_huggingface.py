@@ -184,7 +184,10 @@ def test_only_the_main_process_records(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("wrong", [{"examples": [{"prompt": "p"}]}, {"preview_every_steps": 0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"examples": [{"prompt": "p"}]}, {"preview_every_steps": 0}, {"contracts": "regime3"}],
+)
 def test_what_makes_no_sense_is_said_at_once(tmp_path: Path, wrong: dict[str, Any]) -> None:
     from control_room.integrations.huggingface import ControlRoomCallback
 

@@ -7,9 +7,9 @@ keeps the last known value of each field, and ``seen_at`` tells when it was last
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, make_dataclass
 from datetime import date
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from collectors.files.training.reported import (
     Alert,
@@ -18,6 +18,7 @@ from collectors.files.training.reported import (
     ToldSample,
     ToldSnapshot,
 )
+from control_room.recording.metrics import PLAIN
 
 RunStatus = Literal["idle", "training", "paused", "completed", "crashed"]
 LossTrend = Literal["improving", "stable", "rising", "unknown"]
@@ -36,9 +37,26 @@ class Liveness:
     reason: str | None = None  # for a person, when stalled or when the process is gone
 
 
+if TYPE_CHECKING:
+
+    class _PlainMetrics: ...
+
+else:
+    _PlainMetrics = make_dataclass(
+        "_PlainMetrics",
+        [(metric.name, float | None, None) for metric in PLAIN],
+        frozen=True,
+        slots=True,
+        kw_only=True,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingReading:
-    """One look at a run. Every value may be None: not known is never 0."""
+class TrainingReading(_PlainMetrics):
+    """One look at a run. Every value may be None: not known is never 0.
+
+    Metrics that no code names (:data:`control_room.recording.metrics.PLAIN`) are fields as well.
+    """
 
     run_id: str
     status: RunStatus | None
@@ -53,8 +71,6 @@ class TrainingReading:
     streaming_ce: float | None = None  # exponential moving average of the loss
     loss_trend: LossTrend | None = None
     loss_variance: float | None = None
-    learning_rate: float | None = None
-    grad_norm: float | None = None
     # These three belong together: the gap is what lies between the other two.
     val_loss: float | None = None
     train_loss: float | None = None  # smoothed, when val_loss was told; without one, now

@@ -13,17 +13,18 @@ from collectors.files.training.reported import ToldSample
 from collectors.files.training.segments import Segments
 from collectors.files.training.session import Session
 from collectors.files.training.status_file import StatusWrite
+from control_room.recording.metrics import LIVE, METRICS
 from control_room.recording.records import MetricPoint, ThroughputSample
 
 ETAS = ("eta_current_file_s", "eta_overall_s", "eta_queued_s")
 ENDS = ("completed", "crashed")
-_PER_STEP = ("loss", "learning_rate", "grad_norm", "epoch", "val_loss")
+# Of a metric point as they are; the speed may have to be worked out.
+_PER_STEP = tuple(m.name for m in METRICS if m.logged and m.live and m.name != "tokens_per_sec")
 # What a process tells of itself: with the next one it no longer holds. How far the run was and
 # what it is stays.
 _OF_PROCESS = (
-    *("learning_rate", "grad_norm", "streaming_ce", "loss_trend", "loss_variance"),
-    *("val_loss", "val_train_gap", "tokens_per_sec", "tokens_per_sec_avg"),
-    *("tokens_per_sec_baseline", "throughput_trend", "batch_step", "batch_total_steps"),
+    *(metric.name for metric in LIVE if not metric.outlives_process),
+    *("loss_trend", "throughput_trend", "batch_step", "batch_total_steps"),
     *("batch_number", "batch_queue_size", "active_alerts", "jobs_pending"),
     *("last_preview_latency_ms", *ETAS),
 )

@@ -37,6 +37,7 @@ from collectors.files.training.reported_values import (
     samples_of,
     snapshots_of,
 )
+from control_room.recording.metrics import LIVE
 from control_room.rundir import QUEUE_PRIORITIES
 
 _STATUS_WORDS: dict[str, tuple[RunStatus, Phase | None]] = {
@@ -121,6 +122,11 @@ class StatusWrite:
 
 
 _Parse = Callable[[object], Any]
+_NUMBERS: Mapping[str, _Parse] = {
+    "any": any_float,
+    "finite": finite,
+    "not negative": not_negative,
+}
 
 # Field of the reading, its names in the file (the first that is filled counts; a dot leads into
 # an object), its parser.
@@ -129,15 +135,8 @@ _FIELDS: tuple[tuple[str, tuple[str, ...], _Parse], ...] = (
     ("checkpoint_id", ("current_checkpoint_id", "checkpoint_id", "current_checkpoint"), text),
     ("current_step", ("current_step",), whole),
     ("total_steps", ("total_steps",), whole),
-    ("epoch", ("epoch",), not_negative),
-    ("loss", ("loss",), any_float),
-    ("streaming_ce", ("streaming_ce",), finite),
+    *((each.name, (each.name, *each.status_names), _NUMBERS[each.allowed]) for each in LIVE),
     ("loss_trend", ("loss_trend",), loss_trend_of),
-    ("loss_variance", ("loss_variance",), not_negative),
-    ("learning_rate", ("learning_rate",), finite),
-    ("grad_norm", ("grad_norm",), any_float),
-    ("val_loss", ("val_loss", "validation_loss"), any_float),
-    ("val_train_gap", ("val_train_gap",), finite),
     ("fixed_eval_em", ("fixed_eval_em", "fixed_eval.em"), finite),
     ("fixed_eval_ce", ("fixed_eval_ce", "fixed_eval.ce"), finite),
     ("fixed_eval_ece", ("fixed_eval_ece", "fixed_eval.ece"), finite),
@@ -150,9 +149,6 @@ _FIELDS: tuple[tuple[str, tuple[str, ...], _Parse], ...] = (
     ("micro_eval_step", ("micro_eval.step",), whole),
     ("recent_snapshots", ("recent_snapshots",), snapshots_of),
     ("latest_snapshot_date", ("latest_snapshot_date",), day_of),
-    ("tokens_per_sec", ("tokens_per_sec",), not_negative),
-    ("tokens_per_sec_avg", ("tokens_per_sec_avg",), not_negative),
-    ("tokens_per_sec_baseline", ("tokens_per_sec_baseline",), not_negative),
     ("throughput_trend", ("throughput_trend",), throughput_trend_of),
     ("throughput_samples", ("throughput_vram_samples",), samples_of),
     ("batch_step", ("batch_step",), whole),

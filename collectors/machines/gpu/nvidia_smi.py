@@ -9,36 +9,33 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from collectors.machines.gpu import nvml
 from collectors.machines.gpu.nvml_errors import NO_GPU, Code, explain_gpu, explain_system
 from collectors.machines.gpu.nvml_shares import biggest_first
-from collectors.machines.gpu.reading import GpuProcess, GpuReading, GpusReading, MigInstance
+from collectors.machines.gpu.reading import (
+    GPU_VALUES,
+    GpuProcess,
+    GpuReading,
+    GpusReading,
+    MigInstance,
+)
 from collectors.machines.remote_text import process_name, told_text
 
 MOST_GPUS = 64  # of one machine; none has as many
 MOST_PROCESSES = 1000  # of one machine
 MOST_INSTANCES = 64  # of one GPU
-_MB_PER_GB = 1024
 _SEPARATOR = ", "
 
-# What is asked of each GPU, and the range in which an answer can be true.
-_RANGES: dict[str, tuple[float, float]] = {
-    "temperature.gpu": (-50, 150),
-    "temperature.gpu.tlimit": (-99, 150),  # how far below its slowdown the card is
-    "utilization.gpu": (0, 100),
-    "memory.used": (0, 2**30),
-    "memory.total": (1, 2**30),
-    "power.draw": (0, 20_000),
-    "enforced.power.limit": (1, 20_000),
-    "fan.speed": (0, 200),
-}
+# What is asked of each GPU.
+_ASKED = {value.smi: value for value in GPU_VALUES if value.smi is not None}
 _REQUIRED = ("index", "uuid")
 _LAST = ("name",)
 GPU_FIELDS: tuple[str, ...] = (
     *_REQUIRED,
     "driver_version",
-    *_RANGES,
+    *_ASKED,
     "clocks_throttle_reasons.active",
     "mig.mode.current",
     *_LAST,
@@ -64,12 +61,6 @@ _FAILURES: tuple[tuple[str, int], ...] = (
     ("Insufficient Permissions", Code.NO_PERMISSION),
     ("couldn't find libnvidia-ml.so", Code.LIBRARY_NOT_FOUND),
     ("Unknown Error", Code.UNKNOWN),
-)
-# Our field, nvidia-smi's, and why it may have no value.
-_UNANSWERED = (
-    ("util_pct", "utilization.gpu", "not told by this card or driver"),
-    ("vram_used_gb", "memory.used", nvml.UNIFIED_MEMORY),
-    ("fan_pct", "fan.speed", nvml.NO_FAN),
 )
 
 
@@ -123,7 +114,7 @@ def parse_processes(text: str) -> Mapping[str, tuple[GpuProcess, ...]]:
         process = GpuProcess(
             pid=int(pid),
             name=process_name(_known(name) or "") or None,
-            vram_used_gb=_gb(_number(used_mb, (0, 2**30))),
+            vram_used_gb=_ASKED["memory.used"].of(_number(used_mb)),
         )
         found.setdefault(uuid, {})[process.pid] = process
     return {uuid: biggest_first(processes.values()) for uuid, processes in found.items()}
@@ -176,23 +167,22 @@ def uses_mig(text: str, fields: Sequence[str]) -> bool:
 
 def _gpu(values: Mapping[str, str]) -> GpuReading:
     split = values.get("mig.mode.current") == "Enabled"
-    numbers = {name: _number(values.get(name, ""), limits) for name, limits in _RANGES.items()}
-    notes = {field: reason for field, name, reason in _UNANSWERED if numbers[name] is None}
+    numbers = {value.name: _number(values.get(smi, "")) for smi, value in _ASKED.items()}
+    told: dict[str, Any] = {each.name: each.of(numbers[each.name]) for each in _ASKED.values()}
+    notes = {
+        value.name: value.why_not
+        for value in _ASKED.values()
+        if value.why_not is not None and told[value.name] is None
+    }
     if split and "util_pct" in notes:
         notes["util_pct"] = nvml.UNDER_MIG
-    temp_c, margin_c = numbers["temperature.gpu"], numbers["temperature.gpu.tlimit"]
+    temp_c, margin_c = told["temp_c"], told["temp_slowdown_c"]
+    told["temp_slowdown_c"] = None if temp_c is None or margin_c is None else temp_c + margin_c
     return GpuReading(
         uuid=told_text(values["uuid"]),
         index=int(values["index"]),
         name=_name(values.get("name", "")) or "NVIDIA GPU",
-        temp_c=temp_c,
-        temp_slowdown_c=None if temp_c is None or margin_c is None else temp_c + margin_c,
-        util_pct=numbers["utilization.gpu"],
-        vram_used_gb=_gb(numbers["memory.used"]),
-        vram_total_gb=_gb(numbers["memory.total"]),
-        power_w=numbers["power.draw"],
-        power_limit_w=numbers["enforced.power.limit"],
-        fan_pct=numbers["fan.speed"],
+        **told,
         throttle_reasons=_throttling(values.get("clocks_throttle_reasons.active", "")),
         problem=_problem(values.values()),
         notes=notes,
@@ -255,13 +245,11 @@ def _name(text: str) -> str | None:
     return None if told is None else told_text(told)
 
 
-def _number(text: str, limits: tuple[float, float]) -> float | None:
-    told = _known(text)
+def _number(text: str) -> float | None:
     try:
-        value = None if told is None else float(told)
+        return float(_known(text) or "nan")
     except ValueError:
         return None
-    return value if value is not None and limits[0] <= value <= limits[1] else None
 
 
 def _throttling(text: str) -> tuple[str, ...]:
@@ -269,8 +257,3 @@ def _throttling(text: str) -> tuple[str, ...]:
         return nvml.throttle_words(int(_known(text) or "0", 16))
     except (ValueError, nvml.ImpossibleError):
         return ()
-
-
-def _gb(mb: float | None) -> float | None:
-    """nvidia-smi's "MiB" in GiB."""
-    return None if mb is None else mb / _MB_PER_GB

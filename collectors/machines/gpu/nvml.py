@@ -19,6 +19,7 @@ _TEMPERATURE_GPU = 0
 _THRESHOLD_SLOWDOWN = 1
 MIG_ENABLED = 1
 
+NOT_TOLD = "not told by this card or driver"
 UNDER_MIG = "not told while the card is split by MIG"
 UNIFIED_MEMORY = "not told by the driver: a GPU with unified memory uses the machine's RAM"
 NO_FAN = "no fan that the driver can see: passively cooled, or a laptop"
@@ -39,7 +40,7 @@ class Metric:
     name: str
     read: Callable[[Any, Any], Mapping[str, Any]]
     fields: tuple[str, ...]  # those that get a note when there is no value
-    unsupported: str = "not told by this card or driver"
+    unsupported: str = NOT_TOLD
 
 
 def answer(lib: Any, handle: Any, *calls: tuple[str, tuple[object, ...]]) -> Any:

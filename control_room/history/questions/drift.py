@@ -12,15 +12,24 @@ from dataclasses import dataclass
 from control_room.history.filters import PreviewFilter
 from control_room.history.queries import Cursor
 from control_room.history.questions.greedy import COUNTED
+from control_room.judging.scoring import FAILURES
 from control_room.statistics.paired import newcombe
 
 KINDS = ("right", "form", "content", "degenerate")
 
-_KIND = """CASE
+
+def _modes(counts_as: str | None) -> str:
+    """Those failure modes, as a list in SQL."""
+    modes = [f"'{mode}'" for mode, failure in FAILURES.items() if failure.counts_as == counts_as]
+    return f"({', '.join(modes)})"
+
+
+_KIND = f"""CASE
     WHEN exact_match AND failure_mode IS NULL THEN 'right'
-    WHEN exact_match OR normalized_match OR failure_mode = 'format_error' THEN 'form'
-    WHEN failure_mode IN ('empty', 'truncated', 'repetition') THEN 'degenerate'
+    WHEN exact_match OR normalized_match OR failure_mode IN {_modes("form")} THEN 'form'
+    WHEN failure_mode IN {_modes("degenerate")} THEN 'degenerate'
     ELSE 'content' END"""
+_ANSWERED = f"(failure_mode IS NULL OR failure_mode NOT IN {_modes(None)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +52,7 @@ def drift(cursor: Cursor, wanted: PreviewFilter, *, bins: int = 24) -> list[Drif
     columns = ", ".join(f"count(*) FILTER (kind = '{kind}')" for kind in KINDS)
     rows = cursor.execute(
         f"WITH told AS (SELECT step, {_KIND} AS kind FROM previews WHERE {where} AND {COUNTED} "
-        "AND failure_mode IS DISTINCT FROM 'server_error'), "
+        f"AND {_ANSWERED}), "
         "placed AS (SELECT *, ntile(?) OVER (ORDER BY step) AS bin FROM told) "
         f"SELECT min(step), max(step), {columns} FROM placed GROUP BY bin ORDER BY bin",
         [*values, bins],

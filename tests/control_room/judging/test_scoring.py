@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from control_room.judging.contracts import DEFAULT_CONTRACTS, contracts_from
 from control_room.judging.scoring import (
+    FAILURES,
+    FailureMode,
     contract_status,
     exact_match,
     failure_mode,
@@ -109,11 +111,40 @@ class TestContracts:
             ({"check": "suffix_repeat", "symbols": []}, "symbols"),
             ({"check": "suffix_repeat", "symbols": ["\ufe0f"]}, "symbols"),
             ({"check": "suffix_repeat", "min_repeats": True}, "min_repeats"),
+            ({"check": "suffix_repeat", "max_repeats": 10**9}, "max_repeats.*to 10,000"),
+            ({"check": "suffix_repeat", "symbols": ["*"] * 101}, "symbols.*1 to 100"),
+            ({"check": "suffix_repeat", "symbols": ["*" * 201]}, "symbols.*200 characters"),
+            ({"check": "delimiters", "start": "<" * 201}, "start.*200 characters"),
         ],
     )
     def test_a_wrong_setting_is_named(self, check: dict[str, Any], named: str) -> None:
         with pytest.raises(ValueError, match=f"contract of mine: .*{named}"):
             contracts_from({"mine": [check]})
+
+    def test_the_largest_contract_over_a_long_answer_counts_no_further_than_it_must(self) -> None:
+        check = {"symbols": ["a", *(f"{n}" for n in range(99))], "min_repeats": 1, "max_repeats": 3}
+        checks = [
+            {"check": kind, "name": f"{kind}{n}", **check}
+            for kind in ("prefix_repeat", "suffix_repeat")
+            for n in range(10)
+        ]
+        contracts = contracts_from({"mine": checks})
+        status = contract_status("mine", "a" * 1_000_000, contracts=contracts)
+        assert set(status.values()) == {False}
+        assert all(contract_status("mine", "aaa b aaa", contracts=contracts).values())
+
+    @pytest.mark.parametrize(
+        ("checks", "named"),
+        [("*", "a list of checks"), (["*"], "a list of checks"), ([{}] * 21, "21 checks")],
+    )
+    def test_what_is_no_list_of_a_few_checks_is_refused(self, checks: Any, named: str) -> None:
+        with pytest.raises(ValueError, match=f"contract of mine: .*{named}"):
+            contracts_from({"mine": checks})
+
+
+def test_the_failure_modes_are_explained_in_the_order_in_which_they_are_decided() -> None:
+    assert tuple(FAILURES) == get_args(FailureMode)
+    assert all(failure.meaning for failure in FAILURES.values())
 
 
 class TestMatching:

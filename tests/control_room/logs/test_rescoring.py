@@ -75,6 +75,8 @@ def test_a_compressed_log_and_a_name_of_ones_own(tmp_path: Path) -> None:
         (["a.jsonl", "--scorer", "numeric"], "GLOB=NAME"),
         (["a.jsonl", "--scorer", "*=no.such"], "cannot be loaded"),
         (["bad.gz"], "nothing was written"),
+        (["a.jsonl", "--config", "no.toml"], "no.toml, which --config names, is missing"),
+        (["a.jsonl", "--config", "odd.toml"], "contract of mine: check = None is none of"),
     ],
 )
 def test_what_cannot_be_done_is_said_and_nothing_is_written(
@@ -87,7 +89,46 @@ def test_what_cannot_be_done_is_said_and_nothing_is_written(
     monkeypatch.chdir(tmp_path)
     write(tmp_path / "a.jsonl", {"model_answer": "4"})
     (tmp_path / "bad.gz").write_bytes(b"not gzip")
+    (tmp_path / "odd.toml").write_text("[[contracts.mine]]\n")
     before = sorted(tmp_path.iterdir())
     assert main(["score", *arguments]) == 1
     assert word in capsys.readouterr().err
     assert sorted(tmp_path.iterdir()) == before
+
+
+_BULLETS = """
+[[contracts.bullets]]
+check = "prefix_repeat"
+name = "bullet"
+symbols = ["*"]
+min_repeats = 1
+max_repeats = 1
+"""
+
+
+def test_regimes_of_the_users_own_settings_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "previews.toml").write_text(_BULLETS)
+    log = write(tmp_path / "a.jsonl", {"model_answer": "* 4", "regime": "bullets"})
+    assert main(["score", str(log)]) == 0
+    (found,) = read(tmp_path / "a.rescored.jsonl")
+    assert (found.exact_match, found.contract_status) == (True, {"bullet": True})
+
+
+def test_settings_in_a_run_count_only_where_they_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "previews.toml").write_text(_BULLETS)
+    log = tmp_path / "logs" / "preview" / "a.jsonl"
+    log.parent.mkdir(parents=True)
+    write(log, {"model_answer": "* 4", "regime": "bullets"})
+    assert main(["score", str(log), "--output", "plain.jsonl"]) == 0
+    assert "name it with --config to use it" in capsys.readouterr().err
+    assert main(["score", str(log), "--output", "b.jsonl", "--config", "previews.toml"]) == 0
+    assert [read(tmp_path / name)[0].exact_match for name in ("plain.jsonl", "b.jsonl")] == [
+        False,
+        True,
+    ]

@@ -54,6 +54,21 @@ def test_answers_are_scored_and_logged_with_where_they_come_from(
     assert body["logprobs"] is True
 
 
+def test_answers_are_judged_by_the_contract_of_a_regime_of_the_settings(
+    bench: Bench, serve: Serve
+) -> None:
+    server = serve(lambda body: completion("* 4"))
+    bench.examples({"id": "e", "prompt": "2 + 2?", "golden": "4", "regime": "bullets"})
+    bench.checkpoint(100)
+    contract = (
+        '[[contracts.bullets]]\ncheck = "prefix_repeat"\nname = "bullet"\nsymbols = ["*"]\n'
+        "min_repeats = 1\nmax_repeats = 1\n"
+    )
+    bench.work_off(bench.runner(server.url, contract))
+    (one,) = bench.previews()
+    assert (one.exact_match, one.contract_status) == (True, {"bullet": True})
+
+
 def test_no_checkpoint_is_asked_twice(bench: Bench, serve: Serve) -> None:
     server = serve()
     bench.checkpoint(100)
