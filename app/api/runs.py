@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 
@@ -18,11 +18,15 @@ from app.watch.run_table import RunSummary, differing, run_summary
 from app.watch.runs import Runs
 from control_room.history.queries import Cursor, metric_series
 from control_room.history.questions.evaluations import evaluations
+from control_room.recording.metrics import METRICS
 
 Setting: TypeAlias = str | bool | int | float | None
-CurveName = Literal[
-    "loss", "val_loss", "exact_match", "learning_rate", "grad_norm", "tokens_per_sec"
-]
+_EXACT_MATCH = "exact_match"
+
+if TYPE_CHECKING:
+    CurveName = str
+else:
+    CurveName = Literal[(*(metric.name for metric in METRICS if metric.curve), _EXACT_MATCH)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +174,7 @@ def _setting(value: object) -> Setting:
 
 
 def _curve(cursor: Cursor, curve: CurveName, points: int) -> tuple[list[CurvePoint], int]:
-    if curve != "exact_match":
+    if curve != _EXACT_MATCH:
         series = metric_series(cursor, curve, points=points)
         return [CurvePoint(*point) for point in series.points], series.total
     whole = [each for each in evaluations(cursor, most=points) if each.domain is None]
