@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from app.cards import kit
+from app.cards.draw_html import draw_html
 from app.charts import runs as charts_runs
 from app.charts.runs import CURVES, EM
 from app.text.visible import cell
@@ -31,7 +32,7 @@ MORE_RUNS = 'Name more of them in control_room.toml: runs = ["runs/*"]'
 
 def main() -> None:
     """Draw the page."""
-    st.html('<div class="cr"><h3>Runs</h3></div>')
+    draw_html(kit.card("Runs"))
     directories = runs().directories()
     ems = runs().ems
     follow_links = runs().main.settings.run.follow_links
@@ -56,7 +57,7 @@ def main() -> None:
 def table(summaries: list[RunSummary], differ: list[str]) -> None:
     """A row for each run; settings that differ come first, the others on demand."""
     with st.container(horizontal=True, horizontal_alignment="distribute"):
-        st.html(kit.card("Runs", kit.note(_said(len(summaries), differ))))
+        draw_html(kit.card("Runs", kit.note(_said(len(summaries), differ))))
         everything = st.toggle("All settings", key="runs-all")
     names = differ
     if everything or len(summaries) == 1:
@@ -74,7 +75,7 @@ def table(summaries: list[RunSummary], differ: list[str]) -> None:
         },
     )
     if problems := [f"{run.name}: {run.problem}" for run in summaries if run.problem]:
-        st.html(f'<div class="cr">{kit.problems(problems)}</div>')
+        draw_html(kit.bare(kit.problems(problems)))
 
 
 def _said(count: int, differ: list[str]) -> str:

@@ -23,14 +23,13 @@ _CARD = '''
 
 from __future__ import annotations
 
-import streamlit as st
-
 from app.cards import kit
+from app.cards.draw_html import draw_html
 from app.views.models import LiveStatus
 
 
 def draw(view: LiveStatus) -> None:
-    st.html(kit.card("Patience", kit.rows([("state", kit.text(view.liveness.state))])))
+    draw_html(kit.card("Patience", kit.rows([("state", kit.text(view.liveness.state))])))
 '''
 _COLLECTOR = '''
 """Whether somebody has asked the trainer to stop: a file that they leave in ``control``."""

@@ -1,6 +1,7 @@
 """The training metrics, each declared once: its names, its meaning, and where it is shown.
 
-A new one is a field of ``MetricPoint`` (records.py) and a row of :data:`METRICS`. Import names, the
+A new one is a field of ``MetricPoint`` (records.py) and a row of :data:`METRICS`; a test names what
+editors are told of it (field_types.py). Import names, the
 status file's reading, the live view and its card, the Prometheus line, the series of the API, the
 curves of the Runs page and the table of docs/DATA.md follow from the row.
 """

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import get_args
 
+from control_room.recording.closed_words import Phase, RunStatus
 from control_room.recording.encoding import to_json, to_utf8
 from control_room.recording.fields import BadField
 from control_room.recording.safe_repr import as_text, shown
 from control_room.security.redaction import is_secret_name, redacted
 from control_room.security.secret import HIDDEN
 
-RUN_STATES = ("idle", "training", "paused", "completed", "crashed")
-PHASES = ("training", "saving", "evaluating", "previewing")
+RUN_STATES: tuple[RunStatus, ...] = get_args(RunStatus)
+PHASES: tuple[Phase, ...] = get_args(Phase)
 
 
 class StatusFile:

@@ -25,7 +25,6 @@ from collectors.files.training.json_values import (
     whole,
     word,
 )
-from collectors.files.training.reading import Phase, RunStatus
 from collectors.files.training.refused import Refused, refused_of
 from collectors.files.training.reported_values import (
     Partly,
@@ -37,6 +36,7 @@ from collectors.files.training.reported_values import (
     samples_of,
     snapshots_of,
 )
+from control_room.recording.closed_words import Phase, RunStatus
 from control_room.recording.metrics import LIVE
 from control_room.rundir import QUEUE_PRIORITIES
 
