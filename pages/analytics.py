@@ -24,8 +24,9 @@ from app.watch.reported_throughput import points_told, settings_told, told_sampl
 from control_room.history.filters import PreviewFilter
 from control_room.history.queries import Cursor
 from control_room.history.questions import aggregates
-from control_room.history.questions.aggregates import Rate, Statistics
+from control_room.history.questions.aggregates import Statistics
 from control_room.history.questions.notes import notes
+from control_room.statistics.exact_match import ExactMatchRate
 
 PAGE = Page(title="Analytics", icon=":material/analytics:", order=30)
 
@@ -200,16 +201,16 @@ CHARTS: tuple[tuple[str, str, Callable[[Cursor, PreviewFilter], Chart], str], ..
 )
 
 
-def _pct(rate: Rate) -> float | None:
+def _pct(rate: ExactMatchRate) -> float | None:
     return None if rate.em is None else 100 * rate.em
 
 
-def _range(rate: Rate) -> str:
+def _range(rate: ExactMatchRate) -> str:
     low, high = rate.interval or (0.0, 1.0)
     return f"[{100 * low:.0f}-{100 * high:.0f}]"
 
 
-def _said(rate: Rate) -> Markup:
+def _said(rate: ExactMatchRate) -> Markup:
     return fill("{} {}", kit.percent(rate.em), _range(rate))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -18,7 +19,7 @@ from app.ui.filter_bar import write_address
 from app.ui.page_files import Page
 from app.ui.waiting import wait_for_history
 from app.watch.run_history import HistoryNotReady
-from app.watch.run_table import RunSummary, differing, run_summary, setting_text
+from app.watch.run_table import EVERY_S, RunSummary, differing, setting_text
 from control_room.history.queries import metric_series
 from control_room.history.questions.evaluations import evaluations
 from control_room.history.questions.notes import Note, notes
@@ -33,28 +34,32 @@ MORE_RUNS = 'Name more of them in control_room.toml: runs = ["runs/*"]'
 def main() -> None:
     """Draw the page."""
     draw_html(kit.card("Runs"))
-    directories = runs().directories()
-    ems = runs().ems
-    follow_links = runs().main.settings.run.follow_links
-    summaries = [
-        run_summary(name, path, ems.of(path), follow_links) for name, path in directories.items()
-    ]
-    differ = differing(summaries) if len(summaries) > 1 else []
     with st.container(border=True, key="card-table"):
-        table(summaries, differ)
+        table_zone()
     with st.container(border=True, key="card-curves"):
-        curves(list(directories))
+        curves(list(runs().directories()))
+    summaries = runs().table.summaries()
     if len(summaries) > 1:
         with st.container(border=True, key="card-parallel"):
             chart_box(
                 "runs-parallel",
                 "Settings and outcome",
-                charts_runs.parallel(summaries, differ),
+                charts_runs.parallel(summaries, differing(summaries)),
                 "They differ in no setting that they tell: recorder.log_config({…}) tells them.",
             )
 
 
-def table(summaries: list[RunSummary], differ: list[str]) -> None:
+@st.fragment(run_every=EVERY_S)
+def table_zone() -> None:
+    """The table as it is now."""
+    summaries = runs().table.summaries()
+    if not summaries:
+        st.info("The runs are being read.")
+        return
+    table(summaries, differing(summaries) if len(summaries) > 1 else [])
+
+
+def table(summaries: Sequence[RunSummary], differ: list[str]) -> None:
     """A row for each run; settings that differ come first, the others on demand."""
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         draw_html(kit.card("Runs", kit.note(_said(len(summaries), differ))))

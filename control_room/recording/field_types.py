@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal, Protocol, Required, SupportsFloat, SupportsIndex, TypedDict
 
-from control_room.judging.scoring import FailureMode
 from control_room.recording.closed_words import Phase, RoundKind, RoundOutcome, RunStatus
 
 
@@ -39,7 +38,7 @@ class PreviewFields(TypedDict, total=False):
     model_answer: Required[str]
     exact_match: Flag | None
     normalized_match: Flag | None
-    failure_mode: FailureMode | None
+    failure_mode: str | None
     ce: SupportsFloat | None
     prompt_tokens: SupportsIndex | None
     golden_tokens: SupportsIndex | None

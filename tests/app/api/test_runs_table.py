@@ -11,6 +11,7 @@ import pytest
 
 from app.api.runs import CurveName
 from app.charts.runs import CURVES, EM
+from app.watch.run_exact_match import RunEms
 from app.watch.run_table import differing, run_summary
 from app.watch.runs import Runs
 from control_room.history.queries import metric_series
@@ -19,9 +20,8 @@ from tests.app.api.conftest import Analysed, watched
 
 def test_every_run_is_a_row_the_main_one_first(analysed: Analysed) -> None:
     table = analysed.answer("/api/runs")
-    runs = Runs(analysed.monitor)
     path = analysed.monitor.settings.run_dir
-    summary = run_summary("run", path, runs.ems.of(path))
+    summary = run_summary("run", path, RunEms().of(path))
     assert [run["name"] for run in table["runs"]] == ["run", "other"]
     row = table["runs"][0]
     for name in ("current_step", "total_steps", "loss"):

@@ -22,7 +22,6 @@ from control_room import (
     RoundRecord,
     ThroughputSample,
 )
-from control_room.judging.scoring import FailureMode
 from control_room.recording import field_types
 from control_room.recording.closed_words import Phase, RoundKind, RoundOutcome, RunStatus
 from control_room.recording.field_types import Flag
@@ -49,7 +48,6 @@ TAKES = {
 }
 # Texts of which a call takes these alone.
 WORDS = {
-    ("PreviewRecord", "failure_mode"): FailureMode,
     ("RoundRecord", "kind"): RoundKind,
     ("RoundRecord", "outcome"): RoundOutcome,
 }

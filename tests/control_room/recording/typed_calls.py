@@ -45,9 +45,6 @@ def refused(recorder: Recorder) -> None:
     recorder.log_metrics(EvalRecord(step=1, kind="k"))  # type: ignore[call-overload]  # of another
     recorder.log_eval(step=1, em=0.5)  # type: ignore[call-overload]  # no kind
     recorder.log_throughput(step=1)  # type: ignore[call-overload]  # no speed
-    recorder.log_preview(  # type: ignore[call-overload]  # no such failure
-        step=1, prompt="p", golden="g", model_answer="a", failure_mode="lazy"
-    )
     recorder.log_round(  # type: ignore[call-overload]  # no such outcome
         step=1, round_id="r", kind="eval", checkpoint_id="c", outcome="fine"
     )
