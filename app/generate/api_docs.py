@@ -9,6 +9,7 @@ from typing import Any
 from app.api import create_api
 from app.api.daemon_clients import DIFFERENCES
 from app.api.history import FilterQuery
+from app.api.prometheus import ViewCollector
 from app.generate.client_code import NOT_ANSWERS, methods_code, reference, types_code
 from app.settings import Settings
 from app.watch.monitor import Monitor
@@ -49,12 +50,25 @@ def _document(description: Mapping[str, Any]) -> Iterator[str]:
     yield from _filter(description)
     for path, methods in sorted(description["paths"].items()):
         yield from _operation(path, methods["get"])
+    yield from _prometheus()
     yield from _differences()
     yield ""
     yield "## Answers"
     for name, schema in sorted(schemas.items()):
         if name not in NOT_ANSWERS:
             yield from _schema(name, schema)
+
+
+def _prometheus() -> Iterator[str]:
+    yield ""
+    yield "## Prometheus metrics"
+    yield ""
+    yield "What `/metrics` may tell; what is not known is left out."
+    yield ""
+    yield "| metric | meaning |"
+    yield "|---|---|"
+    for family in ViewCollector(Monitor(Settings())).describe():
+        yield f"| `{family.name}` | {family.documentation} |"
 
 
 def _filter(description: Mapping[str, Any]) -> Iterator[str]:
