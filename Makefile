@@ -8,7 +8,7 @@ RUN_DIR ?=
 PORT ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run check test test-integrations lint format bench tools clean
+.PHONY: help demo run check test test-integrations test-package lint format bench tools clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-18s %s\n", $$1, $$2}'
@@ -22,11 +22,14 @@ run: $(VENV)/.app  ## watch your own run: make run RUN_DIR=path/to/run [PORT=850
 check: $(VENV)/.app  ## try every configured source once: make check RUN_DIR=path/to/run
 	$(BIN)/python -m app check$(if $(RUN_DIR), --run-dir "$(RUN_DIR)")
 
-test: $(VENV)/.dev tools  ## run every test
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+test: $(VENV)/.dev tools  ## run every test but those of the two test- targets
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not packaging"
 
 test-integrations: $(INTEGRATIONS)/.done  ## run the tests against other people's libraries
 	$(INTEGRATIONS)/bin/python -m pytest tests/integrations
+
+test-package: $(VENV)/.dev  ## build the distribution, install it, and start the app and demo from it
+	$(BIN)/python -m pytest -m packaging tests/packaging
 
 lint: $(VENV)/.dev  ## style and types
 	$(BIN)/ruff check .

@@ -42,8 +42,22 @@ def check(settings: Settings, now: float) -> Iterator[Finding]:
     with ThreadPoolExecutor(max(1, len(machines)), thread_name_prefix="check") as pool:
         tried = [pool.submit(_machine, machine, settings) for machine in machines]
         yield from _run(settings, now)
+        yield from _pages(settings)
         for each in tried:
             yield from each.result()
+
+
+def _pages(settings: Settings) -> Iterator[Finding]:
+    if settings.pages_dir is None:
+        return
+    from app.ui.page_files import page_files  # only now: it brings Streamlit along
+
+    pages, problems = page_files(settings.pages_dir)
+    for problem in problems:
+        yield Finding("pages", "wrong", problem)
+    own = [each.path.name for each in pages if each.path.parent == settings.pages_dir]
+    if own:
+        yield Finding("pages", "ok", f"{', '.join(own)} of {settings.pages_dir}")
 
 
 def _run(settings: Settings, now: float) -> list[Finding]:

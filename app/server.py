@@ -1,8 +1,9 @@
 """The server: one process and port for pages and API, with the Monitor started and stopped by it.
 
-``create_app`` makes it from settings; ``uvicorn app.server:app`` and ``python -m streamlit run
-app/server.py`` find one made from environment and settings files (``CONTROL_ROOM_CONFIG`` names
-one). Outside the repository's root they need it in ``PYTHONPATH``.
+``serve`` runs it from settings; ``create_app`` makes one for any other server. ``uvicorn
+app.server:app`` and ``python -m streamlit run app/server.py`` find one made from environment and
+settings files (``CONTROL_ROOM_CONFIG`` names one). Outside the repository's root they need it in
+``PYTHONPATH``.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -27,11 +29,13 @@ from app.serving.hosts import hosts_of
 from app.serving.nodelay import answer_at_once
 from app.serving.oom import go_before_the_trainer
 from app.serving.service import Condition, told_of
-from app.serving.streamlit_config import forget_working_dir
+from app.serving.streamlit_config import own_options, use_own_options
 from app.settings import Settings, load_settings
 from app.ui.current import serving
+from app.ui.page_files import page_files
 from app.watch.app_health import app_health, is_stuck
 from app.watch.monitor import Monitor
+from app.watch.runs import Runs
 from app.watch.sources import hush_libraries
 from control_room.security.quiet_logs import keep_secrets_out_of_logs
 
@@ -45,16 +49,29 @@ COLLECT_EVERY_S = 60.0
 log = logging.getLogger(__name__)
 
 
+def serve(settings: Settings) -> None:
+    """Serve pages and API for these settings until stopped."""
+    # Streamlit takes settings and environment from where one stands, which may be a run.
+    os.chdir(ROOT)
+    _app_of(settings).run(config=server_config(settings))
+
+
 def create_app(settings: Settings) -> st.App:
-    """The ASGI app that serves pages and API for these settings."""
+    """The ASGI app that serves pages and API for these settings, with Streamlit set up for it."""
+    use_own_options(ROOT)
+    return _app_of(settings)
+
+
+def _app_of(settings: Settings) -> st.App:
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
     )
     keep_secrets_out_of_logs()
     hush_libraries()
-    for left_out in settings.left_out:
+    for left_out in (*settings.left_out, *page_files(settings.pages_dir)[1]):
         log.warning(left_out)
     monitor = Monitor(settings)
+    runs = Runs(monitor)
 
     @asynccontextmanager
     async def lifespan(app: st.App) -> AsyncIterator[None]:
@@ -62,14 +79,14 @@ def create_app(settings: Settings) -> st.App:
         monitor.start()
         answer_at_once(settings.port)
         collector = asyncio.create_task(_collect_garbage())
-        with serving(monitor):
+        with serving(monitor, runs):
             async with told_of(partial(_condition, monitor)):
                 yield
         collector.cancel()
         # Joining threads blocks; the event loop still has connections to close.
         await asyncio.to_thread(monitor.stop)
 
-    api = create_api(monitor)
+    api = create_api(monitor, runs)
     # The API sees whole paths: its documentation tells addresses as they are.
     routes = [Route(path, endpoint=api, methods=None) for path in PATHS]
     guard = Middleware(
@@ -87,12 +104,9 @@ def create_app(settings: Settings) -> st.App:
 
 
 def server_config(settings: Settings) -> dict[str, Any]:
-    """Streamlit's options that follow from the settings.
-
-    The rest is in .streamlit/config.toml, to which app/ui/.streamlit leads: beside the script,
-    Streamlit finds it from any working directory.
-    """
+    """Streamlit's options: the app's own, and those that follow from the settings."""
     return {
+        **own_options(),
         "server.address": settings.host,
         "server.port": settings.port,
         "logger.level": settings.log_level,
@@ -116,8 +130,6 @@ def __getattr__(name: str) -> st.App:
     """``app``, made when a server asks for it: importing this module starts nothing."""
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    settings = load_settings()
-    forget_working_dir(ROOT)
-    app = create_app(settings)
+    app = create_app(load_settings())
     globals()["app"] = app
     return app

@@ -305,6 +305,7 @@ class Settings(BaseSettings):
     port: Annotated[int, Field(ge=1, le=65535)] = 8501
     # Directories outside of a run that links in it may lead to, as to a large disk.
     follow_links: tuple[Path, ...] = ()
+    pages_dir: Path | None = None  # a directory with pages of one's own, beside the built-in ones
     machine_name: str | None = None  # how this machine is called on the page; else its host name
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     intervals: Intervals = Intervals()

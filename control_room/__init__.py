@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against
     )
     from control_room.rundir import RunDir
 
+__version__ = "0.1.0"  # the only place: pyproject.toml takes it from here
+
 __all__ = [
     "EvalRecord",
     "HeadRecord",

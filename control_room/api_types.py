@@ -14,6 +14,99 @@ class AlertStatus(TypedDict):
     level: Literal["ok", "warning", "critical", "unknown"]
 
 
+class BinRate(TypedDict):
+    """The rate of the previews from ``low`` to before ``high`` (None: and beyond)."""
+
+    low: float | None
+    high: float | None
+    rate: ExactMatchRate
+
+
+class Choices(TypedDict):
+    """The first values of a column, by the alphabet, of `total` that occur."""
+
+    column: Literal[
+        "regime",
+        "source_pool",
+        "failure_mode",
+        "dataset_id",
+        "pattern",
+        "checkpoint_id",
+    ]
+    values: list[str]
+    total: int
+
+
+class ComparedFlip(TypedDict):
+    """One example whose answer turned: the preview of `a`, and that of `b`."""
+
+    before: LoggedPreview
+    after: LoggedPreview
+
+
+class ComparedFlips(TypedDict):
+    """The newest examples that turned right (fixed) or wrong (broken), of `total`."""
+
+    by: Literal["checkpoint", "regime", "dataset", "run"]
+    a: str
+    b: str
+    turned: Literal["fixed", "broken"]
+    flips: list[ComparedFlip]
+    count: int
+    total: int
+
+
+class Comparison(TypedDict):
+    """Of A to B."""
+
+    a: ExactMatchRate
+    b: ExactMatchRate
+    common: int
+    both_right: int
+    both_wrong: int
+    fixed: int
+    broken: int
+    p_value: float | None
+    interval: Interval | None
+    patterns: list[Flips]
+    fixed_modes: dict[str, int]
+    broken_modes: dict[str, int]
+    difference: float | None
+
+
+class ComparisonSides(TypedDict):
+    """What can be compared: checkpoints in the order of their steps, others by name."""
+
+    by: Literal["checkpoint", "regime", "dataset", "run"]
+    sides: list[str]
+    total: int
+
+
+class ConfidenceBin(TypedDict):
+    """Answers whose confidence lies between ``low`` and ``high``."""
+
+    low: float | None
+    high: float | None
+    count: int
+    correct: int
+    mean_confidence: float | None
+    em: float | None
+    gap: float | None
+
+
+class CurvePoint(TypedDict):
+    """A value at a step."""
+
+    step: int
+    value: float | None
+
+
+class DataFileEffects(TypedDict):
+    """Between each two checkpoints, oldest first; of many files and patterns the first."""
+
+    stretches: list[Stretch]
+
+
 class DomainEval(TypedDict):
     """The newest evaluation of one domain of the fixed set."""
 
@@ -22,6 +115,29 @@ class DomainEval(TypedDict):
     ece: float | None
     count: int | None
     step: int | None
+
+
+class Drift(TypedDict):
+    """Stretches of steps with about as many answers each; `verdict` compares their halves."""
+
+    bins: list[DriftBin]
+    verdict: DriftVerdict | None
+
+
+class DriftBin(TypedDict):
+    """A stretch of steps and how its answers divide."""
+
+    first_step: int
+    last_step: int
+    counts: dict[str, int]
+    total: int
+
+
+class DriftVerdict(TypedDict):
+    """What changed beyond chance, in words and by kind of answer."""
+
+    text: str
+    changes: dict[str, ShareChange]
 
 
 class EvalStatus(TypedDict):
@@ -49,6 +165,103 @@ class EvalStatus(TypedDict):
     age_s: float | None
     problems: list[str]
     timestamp: str
+
+
+class Evaluation(TypedDict):
+    """One evaluation."""
+
+    step: int
+    domain: str | None
+    checkpoint_id: str | None
+    em: float | None
+    ce: float | None
+    ece: float | None
+    count: int | None
+    all_of: int
+    em_interval: Interval | None
+
+
+class EvaluationsOverSteps(TypedDict):
+    """By domain and step, the whole set (`domain` null) first; `domains` are evaluated."""
+
+    evaluations: list[Evaluation]
+    domains: int
+
+
+class ExactMatchRate(TypedDict):
+    """An exact-match rate: ``correct`` of ``count`` scored previews, with its 95 % interval."""
+
+    correct: int
+    count: int
+    em: float | None
+    interval: Interval | None
+
+
+class ExampleLife(TypedDict):
+    """One example over the run."""
+
+    example_id: str | None
+    dataset_id: str | None
+    pattern: str | None
+    prompt: str
+    answers: int
+    flips: int
+    forgotten: int
+    first_right_step: int | None
+    learned_step: int | None
+    last_right_step: int | None
+    right_now: bool
+    last_step: int
+    confidence: float | None
+
+
+class ExampleSamples(TypedDict):
+    """The samples of one example at one checkpoint."""
+
+    example_id: str
+    dataset_id: str | None
+    checkpoint_id: str | None
+    step: int
+    count: int
+    correct: int
+    distinct: int
+    agreement: float | None
+    entropy_nats: float | None
+
+
+class FailureShare(TypedDict):
+    """How many of the failures from ``first_step`` to ``last_step`` were of one mode."""
+
+    failure_mode: str
+    first_step: int
+    last_step: int
+    count: int
+    failures: int
+    share: float | None
+
+
+class Failures(TypedDict):
+    """Failures by mode over equal stretches of steps; in each, the most frequent first."""
+
+    shares: list[FailureShare]
+
+
+class Flips(TypedDict):
+    """Of one group of common examples: how many turned right, and how many wrong."""
+
+    group: str
+    common: int
+    fixed: int
+    broken: int
+
+
+class GapPoint(TypedDict):
+    """Validation against training loss at one evaluation, in nats."""
+
+    step: int
+    val_loss: float | None
+    loss: float | None
+    gap: float | None
 
 
 class GpuProcessStatus(TypedDict):
@@ -95,6 +308,27 @@ class GpuSummary(TypedDict):
     power_limit_w: float | None
     fan_pct: float | None
     power_profile: str | None
+
+
+class HeadWarning(TypedDict):
+    """A head that a rule points out (docs/ANALYSIS.md)."""
+
+    layer: int
+    head: int
+    rule: str
+    measured: str
+
+
+class Heads(TypedDict):
+    """One step."""
+
+    step: int
+    layers: int
+    heads: int
+    values: dict[str, list[list[float | None]] | None]
+    warnings: list[HeadWarning]
+    steps: list[int]
+    total_steps: int
 
 
 class Health(TypedDict):
@@ -148,6 +382,13 @@ class HostSummary(TypedDict):
     swap_total_gb: float | None
 
 
+class Interval(TypedDict):
+    """Both ends of a 95 % interval."""
+
+    low: float | None
+    high: float | None
+
+
 class JobQueueStatus(TypedDict):
     """Jobs of one kind, and the machine whose server told it."""
 
@@ -158,6 +399,16 @@ class JobQueueStatus(TypedDict):
     failed: int | None
     last_latency_ms: float | None
     pending_history: list[float]
+
+
+class KeptWeights(TypedDict):
+    """What the retention index lists, newest first, and the name of the best by each metric."""
+
+    checkpoints: list[StoredWeights]
+    snapshots: list[StoredWeights]
+    keep_newest: int | None
+    best_by: dict[str, str]
+    problem: str | None
 
 
 class LatestPreview(TypedDict):
@@ -200,6 +451,32 @@ class LatestPreview(TypedDict):
     cut: dict[str, int]
     whole: str | None
     ahead_s: float | None
+
+
+class LearnedAtStep(TypedDict):
+    """Of `examples` that were asked up to a step, `learned` were right in their newest answer."""
+
+    step: int
+    learned: int
+    examples: int
+
+
+class Learning(TypedDict):
+    """How many examples are in each state, over the steps too, and the first of a ranking."""
+
+    summary: LearningSummary
+    over_steps: list[LearnedAtStep]
+    examples: list[ExampleLife]
+
+
+class LearningSummary(TypedDict):
+    """How many examples there are in each state."""
+
+    examples: int
+    learned: int
+    forgotten: int
+    never: int
+    unstable: int
 
 
 class LiveStatus(TypedDict):
@@ -392,12 +669,53 @@ class MigInstanceStatus(TypedDict):
     vram_total_gb: float | None
 
 
+class Note(TypedDict):
+    """``step`` is the note's own, or that of the last metric before it; None before any."""
+
+    ts: str
+    step: int | None
+    text: str
+
+
 class NoteStatus(TypedDict):
     """A note on the run; ``step`` where it was told."""
 
     ts: str
     step: int | None
     text: str
+
+
+class Notes(TypedDict):
+    """The newest notes, oldest first."""
+
+    notes: list[Note]
+    count: int
+
+
+class Overfitting(TypedDict):
+    """Validation against training loss, in nats, by step; `total` evaluations have both."""
+
+    onset_step: int | None
+    points: list[GapPoint]
+    total: int
+
+
+class PassAtK(TypedDict):
+    """The mean of pass@k over the examples that have at least ``k`` samples."""
+
+    k: int
+    value: float | None
+    examples: int
+    interval: Interval | None
+
+
+class PatternEffect(TypedDict):
+    """Of `common` examples of a pattern, how many turned right (fixed) and wrong (broken)."""
+
+    pattern: str
+    common: int
+    fixed: int
+    broken: int
 
 
 class PatternHeatmap(TypedDict):
@@ -474,6 +792,46 @@ class Rate(TypedDict):
     total: int | None
 
 
+class RateCurve(TypedDict):
+    """EM in bins of the lengths of answers (tokens), or of CE (nats per token)."""
+
+    by: Literal["answer_length", "ce"]
+    bins: list[BinRate]
+
+
+class RatesOverSteps(TypedDict):
+    """EM of each group over equal stretches of steps, oldest first."""
+
+    rates: list[StepRate]
+
+
+class RejectedLines(TypedDict):
+    """Lines of one log file that cannot be read: how many, the newest of them, and why it."""
+
+    file: str
+    lines: int
+    newest_line: int
+    reason: str
+
+
+class Rejects(TypedDict):
+    """By file, the last file first; of `total` files."""
+
+    files: list[RejectedLines]
+    total: int
+
+
+class Reliability(TypedDict):
+    """Bins of confidence that hold answers, from the least sure up, and the figures over them."""
+
+    bins: list[ConfidenceBin]
+    count: int
+    without_confidence: int
+    expected_calibration_error: float | None
+    maximum_calibration_error: float | None
+    brier_score: float | None
+
+
 class RoundStatus(TypedDict):
     """A round of previews: the one that runs (``outcome`` null), or how the last one ended."""
 
@@ -485,6 +843,46 @@ class RoundStatus(TypedDict):
     correct: int | None
     outcome: str | None
     reason: str | None
+
+
+class Run(TypedDict):
+    """What the status file of a run says, its EM, and its settings (`config`) by name."""
+
+    name: str
+    status: str | None
+    model_name: str | None
+    current_step: int | None
+    total_steps: int | None
+    loss: float | None
+    val_loss: float | None
+    exact_match: RunExactMatch | None
+    written_at: str | None
+    config: dict[str, str | bool | int | float | None]
+    problem: str | None
+
+
+class RunCurve(TypedDict):
+    """One curve of a run, thinned; `total` values were logged."""
+
+    run: str
+    curve: Literal[
+        "loss",
+        "val_loss",
+        "learning_rate",
+        "grad_norm",
+        "tokens_per_sec",
+        "exact_match",
+    ]
+    points: list[CurvePoint]
+    total: int
+
+
+class RunExactMatch(TypedDict):
+    """EM from 0 to 1: of the newest evaluation of the fixed set, else of the newest previews."""
+
+    value: float | None
+    kind: Literal["fixed set", "previews"]
+    text: str
 
 
 class RunnerStatus(TypedDict):
@@ -503,6 +901,21 @@ class RunnerStatus(TypedDict):
     skipped: int | None
     failed: int | None
     problems: list[str]
+
+
+class RunsTable(TypedDict):
+    """The run that the app was started for, then the others by their directories; of `total`."""
+
+    runs: list[Run]
+    total: int
+    differing_settings: list[str]
+
+
+class Samples(TypedDict):
+    """pass@k, and the examples whose answers agree least."""
+
+    pass_at_k: list[PassAtK]
+    examples: list[ExampleSamples]
 
 
 class SeriesPoint(TypedDict):
@@ -528,12 +941,53 @@ class ServerStatus(TypedDict):
     age_s: float | None
 
 
+class ShareChange(TypedDict):
+    """By how much a share changed from the first half to the second, with its 95 % interval."""
+
+    difference: float | None
+    interval: Interval
+
+
+class SidesCompared(TypedDict):
+    """From `a` to `b`; in `comparison`, the patterns with most flips come first."""
+
+    by: Literal["checkpoint", "regime", "dataset", "run"]
+    a: str
+    b: str
+    comparison: Comparison
+
+
 class SourceHealth(TypedDict):
     """One source of readings."""
 
     age_s: float | None
     error: str | None
     hangs_s: float | None
+
+
+class Statistics(TypedDict):
+    """The rate over all that match, and by regime and source; and how many were not scored."""
+
+    overall: ExactMatchRate
+    unscored: int
+    by_regime: dict[str, ExactMatchRate]
+    by_source: dict[str, ExactMatchRate]
+
+
+class StepAnswer(TypedDict):
+    """Whether one answer was right."""
+
+    step: int
+    right: bool
+
+
+class StepRate(TypedDict):
+    """The rate of one group over the steps from ``first_step`` to ``last_step``."""
+
+    group: str
+    first_step: int
+    last_step: int
+    rate: ExactMatchRate
 
 
 class StoredCheckpoint(TypedDict):
@@ -553,6 +1007,30 @@ class StoredCheckpoint(TypedDict):
     tags: list[str] | None
 
 
+class StoredWeights(TypedDict):
+    """A checkpoint or a snapshot on disk."""
+
+    name: str
+    step: int | None
+    created_at: str | None
+    size_gb: float | None
+    em: float | None
+    ce: float | None
+    loss: float | None
+    protected: bool | None
+    keep_until: str | None
+    source: str | None
+
+
+class Stretch(TypedDict):
+    """After `first_step` up to `last_step`: what was trained on, and what it changed."""
+
+    first_step: int
+    last_step: int
+    files: list[TrainedFile]
+    patterns: list[PatternEffect]
+
+
 class SystemStatus(TypedDict):
     """Machines and job queues."""
 
@@ -568,6 +1046,25 @@ class SystemStatus(TypedDict):
     problems: list[str]
     settings_problems: list[str]
     timestamp: str
+
+
+class Throughput(TypedDict):
+    """Samples of the log, oldest first, thinned, of `total`; and what each setting gave."""
+
+    points: list[ThroughputPoint]
+    total: int
+    settings: list[ThroughputSetting]
+
+
+class ThroughputPoint(TypedDict):
+    """One throughput sample."""
+
+    step: int | None
+    tokens_per_sec: float | None
+    vram_used_gb: float | None
+    vram_pct: float | None
+    batch_size: int | None
+    sequence_length: int | None
 
 
 class ThroughputSampleView(TypedDict):
@@ -588,3 +1085,37 @@ class ThroughputSamples(TypedDict):
     samples: list[ThroughputSampleView]
     count: int
     source: Literal["log", "status"]
+
+
+class ThroughputSetting(TypedDict):
+    """A batch size and sequence length, and what it gave."""
+
+    batch_size: int | None
+    sequence_length: int | None
+    samples: int
+    tokens_per_sec_median: float | None
+    vram_used_gb_max: float | None
+    vram_pct_max: float | None
+
+
+class Timeline(TypedDict):
+    """The newest answers to one example, oldest first, of `total`."""
+
+    example_id: str | None
+    dataset_id: str | None
+    prompt: str
+    answers: list[StepAnswer]
+    total: int
+
+
+class Timelines(TypedDict):
+    """The first of a ranking, each with its answers."""
+
+    timelines: list[Timeline]
+
+
+class TrainedFile(TypedDict):
+    """A data file, and for how many steps it was trained on."""
+
+    name: str
+    steps: int

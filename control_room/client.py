@@ -12,26 +12,16 @@ from collections.abc import Iterator
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
+from control_room.api_methods import ApiMethods
 from control_room.error_words import words_for
 from control_room.security.address import Address, BadAddress
 from control_room.security.redaction import shown_url
 
 if TYPE_CHECKING:
-    from control_room.api_types import (
-        EvalStatus,
-        Health,
-        HeatmapView,
-        LiveStatus,
-        LoggedPreview,
-        MetricSeries,
-        PreviewHistory,
-        PreviewStatus,
-        SystemStatus,
-        ThroughputSamples,
-    )
+    from control_room.api_types import LoggedPreview, MetricSeries, PreviewHistory
 
 
 class ApiError(RuntimeError):
@@ -42,8 +32,10 @@ class ApiError(RuntimeError):
         self.status = status
 
 
-class Client:
+class Client(ApiMethods):
     """The app at ``address``; each request may take ``timeout_s``.
+
+    Every address of the API that answers JSON has a method (:class:`ApiMethods`).
 
     A login in the address (``http://user:password@host``) is sent, and shown nowhere.
 
@@ -64,31 +56,6 @@ class Client:
             raise ApiError(f"{shown_url(address)} is no address of the app: {error}") from None
         self._timeout_s = timeout_s
         self._history_wait_s = history_wait_s
-
-    def live(self) -> LiveStatus:
-        """Is the run healthy?"""
-        answer: LiveStatus = self._get("/api/status/live")
-        return answer
-
-    def preview(self) -> PreviewStatus:
-        """What has the model learned?"""
-        answer: PreviewStatus = self._get("/api/status/preview")
-        return answer
-
-    def evals(self) -> EvalStatus:
-        """How good is it on sets that do not change?"""
-        answer: EvalStatus = self._get("/api/status/evals")
-        return answer
-
-    def system(self) -> SystemStatus:
-        """Machines and queues."""
-        answer: SystemStatus = self._get("/api/status/system")
-        return answer
-
-    def health(self) -> Health:
-        """Is the app itself well? Raises :class:`ApiError` with status 503 when it is not."""
-        answer: Health = self._get("/health")
-        return answer
 
     def preview_history(
         self, *, limit: int = 100, offset: int = 0, **wanted: Any
@@ -121,18 +88,10 @@ class Client:
 
     def preview_by_id(self, preview_id: str, *, fields: str | None = None) -> LoggedPreview:
         """One preview by its ``id``; ``fields`` as in :meth:`preview_history`."""
-        answer: LoggedPreview = self._ask_history(
-            f"/api/preview/{quote(preview_id)}", fields=fields
-        )
-        return answer
-
-    def throughput_samples(self, *, limit: int = 100) -> ThroughputSamples:
-        """The newest throughput samples."""
-        answer: ThroughputSamples = self._ask_history("/api/throughput/samples", limit=limit)
-        return answer
+        return self.one_preview(preview_id, fields="*" if fields is None else fields)
 
     def metric_series(
-        self, field: str = "loss", *, points: int = 500, **steps: int
+        self, field: str = "loss", *, points: int = 500, **steps: int | None
     ) -> MetricSeries:
         """One metric over steps, thinned; ``min_step`` and ``max_step`` narrow it."""
         answer: MetricSeries = self._ask_history(
@@ -140,12 +99,7 @@ class Client:
         )
         return answer
 
-    def heatmap(self, **wanted: Any) -> HeatmapView:
-        """EM by pattern and length of the previews that match."""
-        answer: HeatmapView = self._ask_history("/api/analytics/heatmap", **wanted)
-        return answer
-
-    def _ask_history(self, path: str, **query: Any) -> Any:
+    def _ask_history(self, path: str, /, **query: Any) -> Any:
         deadline = time.monotonic() + self._history_wait_s
         while True:
             try:
@@ -155,7 +109,7 @@ class Client:
                     raise
             time.sleep(0.5)
 
-    def _get(self, path: str, **query: Any) -> Any:
+    def _get(self, path: str, /, **query: Any) -> Any:
         given = {name: _written(value) for name, value in query.items() if value is not None}
         asked = f"{path}{'?' + urlencode(given) if given else ''}"
         address = f"{self._address}{asked}"

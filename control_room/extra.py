@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 
@@ -16,6 +18,15 @@ def load_extra(module: str, *, extra: str) -> Any:
         return import_module(module)
     except ModuleNotFoundError as error:
         package = str(error.name or module).partition(".")[0]
-        raise MissingExtra(
-            f"{package} is missing: install it with `pip install control-room[{extra}]`"
-        ) from None
+        raise MissingExtra(_missing(package, extra)) from None
+
+
+def need(modules: Iterable[str], *, extra: str) -> None:
+    """Raises :class:`MissingExtra` where one is not installed; loads none."""
+    for module in modules:
+        if find_spec(module) is None:
+            raise MissingExtra(_missing(module, extra))
+
+
+def _missing(package: str, extra: str) -> str:
+    return f"{package} is missing: install it with `pip install 'control-room[{extra}]'`"

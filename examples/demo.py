@@ -1,4 +1,4 @@
-"""``python -m examples.demo``: trainer, model server, preview runner and app, until Ctrl-C."""
+"""``control-room demo``: trainer, model server, preview runner and app, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -15,14 +15,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from control_room import RunDir
+from control_room.commands.ending import ended
+from control_room.commands.home import called
+from control_room.extra import need
 from examples.rounds import write_round_settings
 from examples.stopping import StopRequest
+from examples.train import DEFAULT_RUN_DIR
 from examples.workdir import DemoError, claim, held, wipe
 
 HOST = "127.0.0.1"
 USUAL_PORT = 8501
 
 _ROOT = Path(__file__).resolve().parents[1]
+_NEEDED = ("streamlit", "numpy", "autograd", "huey", "httpx", "tenacity", "pydantic")
 _START_DEADLINE_S = 90.0
 _STOP_DEADLINE_S = 10.0
 _LAST_LINES = 15
@@ -47,8 +52,13 @@ class Child:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit code: 0 after Ctrl-C, 1 when a child ended by itself, 2 on a bad start."""
+    """Returns the exit code: 0 after Ctrl-C, 1 when a child ended by itself, 2 on a bad start.
+
+    Raises:
+        MissingExtra: a package that a child needs is not installed.
+    """
     options = _options(arguments)
+    need(_NEEDED, extra="demo")
     stop = StopRequest()
     stop.install()
     try:
@@ -128,7 +138,7 @@ def _watch(run_dir: Path, port: int, model_port: int, stop: StopRequest) -> None
 
 @contextmanager
 def _children(commands: Mapping[str, Sequence[str]], run_dir: Path) -> Iterator[list[Child]]:
-    """A Python process for each command, from the repository's root; all end with the block."""
+    """A Python process for each command, where the app's folders are; all end with the block."""
     children: list[Child] = []
     try:
         for name, arguments in commands.items():
@@ -164,11 +174,14 @@ def _answers(address: str) -> bool:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m examples.demo", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog=called("demo", "examples.demo"),
+        description="Train a small model on this machine and watch it learn, until Ctrl-C.",
+    )
     parser.add_argument(
         "--run-dir",
         type=Path,
-        default=_ROOT / "demo_run",
+        default=DEFAULT_RUN_DIR,
         help="where the run's data goes; default: %(default)s",
     )
     parser.add_argument(
@@ -188,4 +201,4 @@ def _port(text: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main))

@@ -17,6 +17,7 @@ from app.text.html import fill
 from app.ui.chart_box import chart_box
 from app.ui.current import monitor
 from app.ui.filter_bar import filter_bar, length_query
+from app.ui.page_files import Page
 from app.ui.waiting import history_errors_told, history_or_wait
 from app.views.preview_filter import to_query
 from app.watch.reported_throughput import points_told, settings_told, told_samples
@@ -25,6 +26,8 @@ from control_room.history.queries import Cursor
 from control_room.history.questions import aggregates
 from control_room.history.questions.aggregates import Rate, Statistics
 from control_room.history.questions.notes import notes
+
+PAGE = Page(title="Analytics", icon=":material/analytics:", order=30)
 
 limits = monitor().settings.heatmap
 PREVIEWS = Path(__file__).with_name("previews.py")

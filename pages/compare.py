@@ -12,13 +12,16 @@ from app.text.diff import word_diff
 from app.text.html import fill
 from app.text.visible import cell
 from app.ui.chart_box import chart_box
-from app.ui.comparison_sides import KINDS, SideKind, asked_of, filter_of, options
 from app.ui.current import monitor, runs
 from app.ui.filter_bar import write_address
+from app.ui.page_files import Page
 from app.ui.waiting import history_or_wait, wait_for_history
+from app.views.comparison_sides import KINDS, SideKind, asked_of, filter_of, options
 from app.watch.run_history import HistoryNotReady
 from control_room.history.queries import Cursor
 from control_room.history.questions.comparison import Comparison, Flip, PairOfSides, Side
+
+PAGE = Page(title="Compare", icon=":material/compare_arrows:", order=50)
 
 FLIPS_SHOWN = 200
 

@@ -16,6 +16,7 @@ from app.ui.chart_box import chart_box, csv_button
 from app.ui.current import monitor
 from app.ui.filter_bar import filter_bar
 from app.ui.kept_checkpoints import kept_rows
+from app.ui.page_files import Page
 from app.ui.waiting import history_or_wait
 from collectors.files.snapshots import SnapshotsReading
 from control_room.history.filters import PreviewFilter
@@ -28,6 +29,8 @@ from control_room.statistics.calibration import (
     maximum_calibration_error,
 )
 from control_room.statistics.overfitting import LATER_POINTS, LEAST_RISE_NATS, overfitting_onset
+
+PAGE = Page(title="Evals", icon=":material/checklist:", order=40)
 
 NO_EVALS = 'Call recorder.log_eval(step=…, kind="fixed", em=…, ce=…, ece=…, count=…).'
 

@@ -9,6 +9,7 @@ from app.cards.draw_html import draw_html
 from app.charts import heads as charts_heads
 from app.text.html import text
 from app.ui.chart_box import chart_box
+from app.ui.page_files import Page
 from app.ui.waiting import history_or_wait
 from control_room.history.queries import Cursor
 from control_room.history.questions.heads import (
@@ -18,6 +19,8 @@ from control_room.history.questions.heads import (
     head_steps,
 )
 from control_room.statistics.head_rules import RULES, head_findings
+
+PAGE = Page(title="Heads", icon=":material/grid_on:", order=70)
 
 NEXT_STEP = (
     "Call recorder.log_heads(step=…, attention_entropy=…, grad_norm=…) with arrays of layers x "

@@ -21,6 +21,9 @@ from app.cards import (
     training,
 )
 from app.ui.current import is_in_api, monitor
+from app.ui.page_files import Page
+
+PAGE = Page(title="Live", icon=":material/monitor_heart:", order=10)
 
 intervals = monitor().settings.intervals
 

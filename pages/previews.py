@@ -7,18 +7,20 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from app.cards import kit, preview
+from app.cards import kit, preview, preview_table
 from app.cards.draw_html import draw_html
 from app.text.html import NOTHING, fill, join
 from app.text.markdown import plain
-from app.text.visible import cell
 from app.ui.current import is_in_api, monitor
 from app.ui.filter_bar import filter_bar, write_address
+from app.ui.page_files import Page
 from app.ui.waiting import history_errors_told, history_or_wait
 from app.views.preview_filter import describe, to_query
 from control_room.history import queries
-from control_room.history.filters import PreviewFilter
+from control_room.history.filters import FILTERS, PreviewFilter
 from control_room.history.queries import PreviewPage, PreviewRow
+
+PAGE = Page(title="Previews", icon=":material/table_rows:", order=20)
 
 settings = monitor().settings
 ROWS = settings.history.rows_per_page
@@ -71,10 +73,7 @@ def current_page() -> int:
 
 def heading(page: PreviewPage, wanted: PreviewFilter, offset: int) -> None:
     """How many there are, and the files that hold all that match."""
-    given = to_query(wanted)
-    if "text" in given:
-        given["q"] = given.pop("text")
-    query = urlencode(given)
+    query = urlencode({FILTERS[name].parameter: text for name, text in to_query(wanted).items()})
     links = join(
         kit.download(label, f"api/preview/history.{kind}?{query}", f"previews.{kind}")
         for label, kind in (("CSV", "csv"), ("Parquet", "parquet"))
@@ -101,34 +100,15 @@ def table(rows: tuple[PreviewRow, ...], wanted: PreviewFilter, page_number: int)
         were = "1 of these is" if ahead == 1 else f"{ahead} of these are"
         told = f"{were} stamped in the future: the clock of a machine is, or was, wrong."
         draw_html(kit.bare(kit.note(told)))
-    shown = [
-        {
-            "Time": row.ts,
-            "Step": row.step,
-            "Dataset": _cell(row.dataset_id),
-            "Pattern": _cell(row.pattern),
-            "Regime": _cell(row.regime),
-            "Source": _cell(row.source_pool),
-            "EM": _match(row.exact_match),
-            "CE": row.ce,
-            "Failure mode": cell(preview.failure(row)),
-            "Prompt": cell(row.prompt),
-        }
-        for row in rows
-    ]
     selection = st.dataframe(
-        shown,
+        [preview_table.table_row(row) for row in rows],
         hide_index=True,
         height=560,
         # A table of other rows is another table: a selection must not carry over.
         key=f"previews-{page_number}-{hash(wanted)}",
         on_select="rerun",
         selection_mode=("single-row", "single-cell"),
-        column_config={
-            "Failure mode": st.column_config.TextColumn(width=130),
-            "Time": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm:ss"),
-            "CE": st.column_config.NumberColumn(format="%.3f"),
-        },
+        column_config=preview_table.column_config(),
         alt="Previews, newest first; select a row to read it",
     )
     chosen = [*selection.selection.rows, *(row for row, _ in selection.selection.cells)]
@@ -185,14 +165,6 @@ def same_example(row: PreviewRow, cursor: queries.Cursor) -> None:
     if len(others) == MOST_ANSWERS:
         parts.append(kit.note(f"The newest {MOST_ANSWERS} answers; the turns are over all."))
     draw_html(kit.bare(*parts))
-
-
-def _cell(text: str | None) -> str | None:
-    return None if text is None else cell(text)
-
-
-def _match(exact_match: bool | None) -> str:
-    return "" if exact_match is None else "✓" if exact_match else "✕"
 
 
 main()

@@ -15,12 +15,15 @@ from app.text.visible import cell
 from app.ui.chart_box import chart_box
 from app.ui.current import runs
 from app.ui.filter_bar import write_address
+from app.ui.page_files import Page
 from app.ui.waiting import wait_for_history
 from app.watch.run_history import HistoryNotReady
 from app.watch.run_table import RunSummary, differing, run_summary, setting_text
 from control_room.history.queries import metric_series
 from control_room.history.questions.evaluations import evaluations
 from control_room.history.questions.notes import Note, notes
+
+PAGE = Page(title="Runs", icon=":material/stacks:", order=80)
 
 MOST_CURVES = 8
 POINTS = 1_000

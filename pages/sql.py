@@ -15,11 +15,14 @@ from app.text.markdown import plain
 from app.text.short_cells import short_cells
 from app.text.visible import cell
 from app.ui.current import monitor
+from app.ui.page_files import Page
 from app.ui.waiting import history_or_wait, wait_for_history
 from app.watch.run_history import HistoryNotReady
 from control_room.history.queries import Cursor
 from control_room.history.sql.question import SqlAnswer, SqlRefused, schema_of
 from control_room.security.spreadsheets import guarded_rows
+
+PAGE = Page(title="SQL", icon=":material/database:", order=100)
 
 settings = monitor().settings.history
 EXAMPLES = {

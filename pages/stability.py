@@ -16,6 +16,7 @@ from app.text.visible import cell
 from app.ui.chart_box import chart_box
 from app.ui.current import monitor
 from app.ui.filter_bar import filter_bar
+from app.ui.page_files import Page
 from app.ui.waiting import history_or_wait
 from control_room.history.filters import PreviewFilter
 from control_room.history.queries import Cursor
@@ -24,11 +25,12 @@ from control_room.history.questions.data_files import file_effects
 from control_room.history.questions.drift import drift, verdict
 from control_room.history.questions.learning import ExampleLife, LearningSummary, Ranking
 from control_room.history.questions.notes import notes
-from control_room.history.questions.samples import example_samples, pass_at
+from control_room.history.questions.samples import PASS_AT, example_samples, pass_at
+
+PAGE = Page(title="Stability", icon=":material/ssid_chart:", order=60)
 
 SHOWN = 200
 TIMELINES = 15
-KS = (1, 2, 3, 4, 5, 6, 8, 10, 16, 32, 64)
 PREVIEWS = Path(__file__).with_name("previews.py")
 RANKINGS: dict[Ranking, str] = {
     "flips": "turn most often",
@@ -62,7 +64,7 @@ def main() -> None:
         drifting(cursor, wanted)
     left, right = st.columns(2, gap="small")
     with left, st.container(border=True, key="card-pass"):
-        chart = charts_analysis.pass_at_k(pass_at(cursor, wanted, KS, least=2))
+        chart = charts_analysis.pass_at_k(pass_at(cursor, wanted, PASS_AT, least=2))
         chart_box("stability-pass", "pass@k", chart, NO_SAMPLES)
     with right, st.container(border=True, key="card-agreement"):
         agreement(cursor, wanted)

@@ -13,9 +13,12 @@ from app.charts.machines import machine_charts
 from app.text.html import NOTHING, join, text
 from app.ui.chart_box import chart_box
 from app.ui.current import monitor
+from app.ui.page_files import Page
 from app.views.models import GpuStatus, MachineStatus
 from app.watch.machine_history import KEPT_S, MINUTE_S
 from control_room.history.questions.notes import Note
+
+PAGE = Page(title="System", icon=":material/memory:", order=90)
 
 intervals = monitor().settings.intervals
 NO_MINUTES = "The first minute has to pass, and the machine has to tell this."

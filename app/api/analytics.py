@@ -86,7 +86,7 @@ def _told(sample: ToldSample) -> ThroughputSampleView:
     )
 
 
-def analytics_routes(router: APIRouter, monitor: Monitor) -> None:
+def routes(router: APIRouter, monitor: Monitor) -> None:
     """Add ``/api/throughput/…``, ``/api/metrics/…`` and ``/api/analytics/…``."""
 
     @router.get(

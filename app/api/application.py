@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache
-from typing import Final
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import Final, TypeAlias
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -12,29 +15,30 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from fastapi_offline import FastAPIOffline
 
-from app.api.analytics import analytics_routes
 from app.api.docs_page import DOCS_STATIC, docs_page
-from app.api.files import file_routes
-from app.api.history import history_routes
 from app.api.old_status import old_status_routes
-from app.api.one_preview import one_preview_routes
-from app.api.operations import operations_routes
-from app.api.status import status_routes
-from app.api.system import system_routes
 from app.watch.monitor import Monitor
 from app.watch.run_history import HistoryFailed, HistoryNotReady
+from app.watch.runs import Runs
+
+AddRoutes: TypeAlias = Callable[[APIRouter, Monitor], None]
 
 # Everything else on the port belongs to the pages.
 PATHS: Final = ("/api", "/api/{path:path}", "/health", "/metrics", "/status/{path:path}")
 
 _ABOUT = """\
 What the pages show, for scripts and dashboards. Times carry their zone, `_gb` is GiB, and what is
-not known is `null`. Fields marked deprecated are kept for the daemon trainer's pages.
+not known, or is no finite number, is `null`. Of several runs the API has the one that the app was
+started for; `/api/runs` lists all of them, and `/api/compare` takes any two. Fields marked
+deprecated are kept for the daemon trainer's pages.
 """
 
 
-def create_api(monitor: Monitor) -> FastAPI:
-    """The API over a Monitor; it answers on :data:`PATHS`."""
+def create_api(monitor: Monitor, runs: Runs | None = None) -> FastAPI:
+    """The API over a Monitor; it answers on :data:`PATHS`.
+
+    ``runs`` are those that the pages share; their owner closes them.
+    """
     # The usual documentation page loads its scripts from elsewhere; this one brings them along.
     api = FastAPIOffline(
         title="Control Room",
@@ -45,20 +49,13 @@ def create_api(monitor: Monitor) -> FastAPI:
         redoc_url=None,
         static_url=DOCS_STATIC,
     )
+    api.state.runs = Runs(monitor) if runs is None else runs
     docs_page(api)
     api.add_exception_handler(HistoryNotReady, _history_error(503))
     api.add_exception_handler(HistoryFailed, _history_error(500))
     check = _Parameters(api)
     router = APIRouter(dependencies=[Depends(check)])
-    for add_routes in (
-        status_routes,
-        history_routes,
-        file_routes,
-        one_preview_routes,
-        analytics_routes,
-        system_routes,
-        operations_routes,
-    ):
+    for add_routes in _found_routes():
         add_routes(router, monitor)
     api.include_router(router)
     unchecked = APIRouter()
@@ -67,6 +64,14 @@ def create_api(monitor: Monitor) -> FastAPI:
     if origins := monitor.settings.api.allowed_origins:
         _let_read(api, origins)
     return api
+
+
+def _found_routes() -> Iterator[AddRoutes]:
+    """``routes(router, monitor)`` of each module beside this one, in the order of their names."""
+    for found in iter_modules([str(Path(__file__).parent)]):
+        module = import_module(f"{__package__}.{found.name}")
+        if add_routes := getattr(module, "routes", None):
+            yield add_routes
 
 
 def _history_error(status: int) -> Callable[[Request, Exception], JSONResponse]:

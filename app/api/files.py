@@ -45,7 +45,7 @@ class CsvQuery(FilterQuery):
     ] = False
 
 
-def file_routes(router: APIRouter, monitor: Monitor) -> None:
+def routes(router: APIRouter, monitor: Monitor) -> None:
     """Add ``/api/preview/history.csv`` and its like."""
     for kind in FILES:
         router.add_api_route(

@@ -1,31 +1,34 @@
 """``python -m app.api.generate``: write what follows from the API's own description.
 
-That is docs/API.md and the answer types of the client; ``--check`` only says whether they are
-current.
+That is docs/API.md and, of the client, its answer types and methods; ``--check`` only says whether
+they are current.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from app.api import create_api
+from app.api.client_code import NOT_ANSWERS, methods_code, reference, types_code
 from app.api.daemon_clients import DIFFERENCES
+from app.api.history import FilterQuery
 from app.settings import Settings
 from app.watch.monitor import Monitor
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs" / "API.md"
 TYPES = ROOT / "control_room" / "api_types.py"
+METHODS = ROOT / "control_room" / "api_methods.py"
 
-_NOT_ANSWERS = frozenset({"HTTPValidationError", "ValidationError"})
+_FILTER = frozenset(field.alias or name for name, field in FilterQuery.model_fields.items())
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write both files, or check them. Returns the exit status."""
+    """Write the files, or check them. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m app.api.generate", description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; fail when outdated")
     check = parser.parse_args(argv).check
@@ -40,11 +43,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def generated() -> dict[Path, str]:
-    """The content of both files."""
+    """The content of each file."""
     description = create_api(Monitor(Settings())).openapi()
     return {
         DOCS: "\n".join(_document(description)) + "\n",
-        TYPES: "\n".join(_types(description["components"]["schemas"])) + "\n",
+        TYPES: "\n".join(types_code(description)) + "\n",
+        METHODS: "\n".join(methods_code(description)) + "\n",
     }
 
 
@@ -67,14 +71,25 @@ def _document(description: Mapping[str, Any]) -> Iterator[str]:
     yield '`api.allowed_origins` names them, as in `allowed_origins = ["http://old-pages.lan:8080"]`'
     yield "under `[api]` in control_room.toml."
     schemas = description["components"]["schemas"]
-    for path, methods in description["paths"].items():
+    yield from _filter(description)
+    for path, methods in sorted(description["paths"].items()):
         yield from _operation(path, methods["get"])
     yield from _differences()
     yield ""
     yield "## Answers"
     for name, schema in sorted(schemas.items()):
-        if name not in _NOT_ANSWERS:
+        if name not in NOT_ANSWERS:
             yield from _schema(name, schema)
+
+
+def _filter(description: Mapping[str, Any]) -> Iterator[str]:
+    """Once, as many addresses take it."""
+    yield ""
+    yield "## Filter of previews"
+    yield ""
+    yield " ".join(str(FilterQuery.__doc__).split())
+    heatmap = description["paths"]["/api/analytics/heatmap"]["get"]
+    yield from _parameters(each for each in heatmap["parameters"] if each["name"] in _FILTER)
 
 
 def _differences() -> Iterator[str]:
@@ -97,28 +112,38 @@ def _operation(path: str, operation: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield str(operation.get("description", operation.get("summary", ""))).strip()
     parameters = operation.get("parameters", [])
-    if parameters:
+    if {each["name"] for each in parameters} >= _FILTER:
         yield ""
-        yield "| parameter | type | default | |"
-        yield "|---|---|---|---|"
-        for parameter in parameters:
-            schema = parameter["schema"]
-            default = schema.get("default")
-            yield (
-                f"| `{parameter['name']}` | {_kind(schema)}{_bounds(schema)} "
-                f"| {'' if default is None else f'`{default}`'} "
-                f"| {'deprecated. ' if parameter.get('deprecated') else ''}"
-                f"{parameter.get('description', '')} |"
-            )
+        yield "It takes the [filter of previews](#filter-of-previews)."
+        parameters = [each for each in parameters if each["name"] not in _FILTER]
+    yield from _parameters(parameters)
     yield ""
     for status, response in operation["responses"].items():
         yield f"- {status}: {_answer(response)}"
 
 
+def _parameters(parameters: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    rows = list(parameters)
+    if not rows:
+        return
+    yield ""
+    yield "| parameter | type | default | |"
+    yield "|---|---|---|---|"
+    for parameter in rows:
+        schema = parameter["schema"]
+        default = schema.get("default")
+        yield (
+            f"| `{parameter['name']}` | {_kind(schema)}{_bounds(schema)} "
+            f"| {'' if default is None else f'`{default}`'} "
+            f"| {'deprecated. ' if parameter.get('deprecated') else ''}"
+            f"{parameter.get('description', '')} |"
+        )
+
+
 def _answer(response: Mapping[str, Any]) -> str:
     content = response.get("content", {})
     kinds = [
-        f"[{ref}](#{ref.lower()})" if (ref := _ref(media.get("schema", {}))) else f"`{kind}`"
+        f"[{ref}](#{ref.lower()})" if (ref := reference(media.get("schema", {}))) else f"`{kind}`"
         for kind, media in content.items()
     ]
     return " ".join([", ".join(kinds), response.get("description", "")]).strip()
@@ -142,7 +167,7 @@ def _kind(schema: Mapping[str, Any]) -> str:
     """A schema's type in words."""
     if "anyOf" in schema:
         return " or ".join(_kind(each) for each in schema["anyOf"])
-    if ref := _ref(schema):
+    if ref := reference(schema):
         return f"[{ref}](#{ref.lower()})"
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
@@ -160,60 +185,6 @@ def _bounds(schema: Mapping[str, Any]) -> str:
             top = each.get("maximum")
             return f" from {each['minimum']}" + (f" to {top}" if top and top < 2**53 else "")
     return ""
-
-
-def _ref(schema: Mapping[str, Any]) -> str:
-    return str(schema.get("$ref", "")).rpartition("/")[2]
-
-
-def _types(schemas: Mapping[str, Any]) -> Iterator[str]:
-    yield '"""What the API answers, field by field. Written by ``python -m app.api.generate``."""'
-    yield ""
-    yield "from __future__ import annotations"
-    yield ""
-    yield "from typing import Any, Literal, TypedDict"
-    for name, schema in sorted(schemas.items()):
-        if name in _NOT_ANSWERS or "properties" not in schema:
-            continue
-        yield ""
-        yield ""
-        yield f"class {name}(TypedDict):"
-        about = " ".join(str(schema.get("description", name)).split())
-        yield from _docstring(about)
-        yield ""
-        for field, of in schema["properties"].items():
-            yield f"    {field}: {_annotation(of)}"
-
-
-def _docstring(text: str) -> Iterator[str]:
-    first, _, _ = text.partition(". ")
-    yield f'    """{first.rstrip(".")}."""'
-
-
-def _annotation(schema: Mapping[str, Any]) -> str:
-    if "anyOf" in schema:
-        return " | ".join(_annotation(each) for each in schema["anyOf"])
-    if ref := _ref(schema):
-        return ref
-    if "enum" in schema:
-        return f"Literal[{', '.join(_quoted(value) for value in schema['enum'])}]"
-    match schema.get("type"):
-        case "array" if "prefixItems" in schema or not schema.get("items"):
-            return "list[Any]"
-        case "array":
-            return f"list[{_annotation(schema['items'])}]"
-        case "object":
-            values = schema.get("additionalProperties")
-            return f"dict[str, {_annotation(values) if isinstance(values, dict) else 'Any'}]"
-        case kind:
-            return _PLAIN.get(str(kind), "Any")
-
-
-_PLAIN = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
-
-
-def _quoted(value: object) -> str:
-    return f'"{value}"'
 
 
 if __name__ == "__main__":

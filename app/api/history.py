@@ -24,7 +24,7 @@ from app.views.preview_fields import preview_fields
 from app.views.preview_filter import moment
 from app.watch.monitor import Monitor
 from control_room.history import queries
-from control_room.history.filters import PreviewFilter
+from control_room.history.filters import FILTERS, Filter, PreviewFilter
 from control_room.history.queries import Cursor, PreviewRow
 
 _OPENING_S = 5.0  # of a small history; a request had better wait than be told to come again
@@ -58,7 +58,49 @@ NOT_READY: dict[int | str, dict[str, Any]] = {
 }
 
 
-class FilterQuery(BaseModel):
+_TYPES: dict[str, Any] = {
+    "str": str | None,
+    "bool": bool | None,
+    "int": Count,
+    "datetime": Moment | None,
+}
+
+
+def _parameter(declared: Filter) -> tuple[Any, Any]:
+    kind, asking = _TYPES[declared.kind], declared.asking
+    if not asking.about:
+        return kind, None
+    return Annotated[kind, Query(description=asking.about, examples=[asking.example])], None
+
+
+def _older_parameter(declared: Filter) -> tuple[Any, Any]:
+    alias = _older(declared.asking.older_parameter, declared.parameter)
+    return Annotated[_TYPES[declared.kind], alias], None
+
+
+# The field of an older parameter cannot be called as the filter is, and need not be as it is.
+_OLDER = {f"old_{name}": each for name, each in FILTERS.items() if each.asking.older_parameter}
+
+if TYPE_CHECKING:
+    _Filters = BaseModel
+    _Whole = Preview
+else:
+    _Filters = create_model(
+        "_Filters",
+        **{each.parameter: _parameter(each) for each in FILTERS.values()},
+        **{name: _older_parameter(each) for name, each in _OLDER.items()},
+    )
+    # An answer may leave any of them out, whether or not every preview has it.
+    _Whole = create_model(
+        "_Whole",
+        **{
+            name: (kind, Field(default_factory=lambda: None, description=field.description))
+            for name, (kind, field) in preview_fields(lists=True).items()
+        },
+    )
+
+
+class FilterQuery(_Filters):
     """Which previews; both ends of a range are included.
 
     A time without an offset is in the server's zone, and a day alone means all of it.
@@ -66,52 +108,13 @@ class FilterQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    regime: str | None = None
-    source_pool: str | None = None
-    exact_match: bool | None = None
-    normalized_match: bool | None = None
-    failure_mode: str | None = None
-    dataset_id: str | None = None
-    pattern: str | None = None
-    checkpoint_id: str | None = None
-    example_id: str | None = None
-    min_length: Count = None
-    below_length: Count = None
-    length_known: bool | None = None
-    min_step: Count = None
-    max_step: Count = None
-    since: Moment | None = None
-    until: Moment | None = None
-    q: Annotated[
-        str | None, Query(description="Text in prompt or answers, in any case.", examples=["sum"])
-    ] = None
-    old_source: Annotated[str | None, _older("source", "source_pool")] = None
-    old_exact_match: Annotated[bool | None, _older("exactMatch", "exact_match")] = None
-
     def filter(self) -> PreviewFilter:
         """The condition. An empty text asks for nothing."""
-        given = {
-            name: value
-            for name in FilterQuery.model_fields
-            if (value := getattr(self, name)) not in (None, "")
-        }
-        for asked, meant in _OTHER_NAMES.items():
-            if asked in given:
-                given.setdefault(meant, given.pop(asked))
-        return PreviewFilter(**given)
-
-
-if TYPE_CHECKING:
-    _Whole = Preview
-else:
-    # An answer may leave any of them out, whether or not every preview has it.
-    _Whole = create_model(
-        "_Whole",
-        **{
-            name: (kind, Field(default_factory=lambda: None))
-            for name, (kind, _) in preview_fields(lists=True).items()
-        },
-    )
+        given = {name: getattr(self, each.parameter) for name, each in FILTERS.items()}
+        for name, each in _OLDER.items():
+            if given[each.name] in (None, ""):
+                given[each.name] = getattr(self, name)
+        return PreviewFilter(**{n: value for n, value in given.items() if value != ""})
 
 
 class LoggedPreview(_Whole):
@@ -170,8 +173,6 @@ Fields = Annotated[
     ),
     AfterValidator(_checked),
 ]
-# What is asked for under another name than the filter has; the last two are those of older pages.
-_OTHER_NAMES = {"q": "text", "old_source": "source_pool", "old_exact_match": "exact_match"}
 
 
 class PageQuery(FilterQuery):
@@ -195,7 +196,7 @@ class PreviewHistory(BaseModel):
     previous: str | None = None
 
 
-def history_routes(router: APIRouter, monitor: Monitor) -> None:
+def routes(router: APIRouter, monitor: Monitor) -> None:
     """Add ``/api/preview/history``."""
 
     @router.get(

@@ -34,7 +34,7 @@ TEXTS = tuple(name for name, sql in TABLES["preview"].columns.items() if sql == 
 _HELD_CHARS = 2**18
 
 
-def one_preview_routes(router: APIRouter, monitor: Monitor) -> None:
+def routes(router: APIRouter, monitor: Monitor) -> None:
     """Add ``/api/preview/{id}`` and its texts."""
 
     @router.get(

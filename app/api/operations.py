@@ -13,7 +13,7 @@ from app.watch.app_health import Health, app_health
 from app.watch.monitor import Monitor
 
 
-def operations_routes(router: APIRouter, monitor: Monitor) -> None:
+def routes(router: APIRouter, monitor: Monitor) -> None:
     """Add ``/health`` and ``/metrics``."""
 
     @router.get(

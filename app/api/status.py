@@ -46,14 +46,14 @@ class PreviewStatusQuery(StatusQuery):
     exact_match: str | None = _old(_TABLE, alias="exactMatch")
 
 
-def status_routes(router: APIRouter, monitor: Monitor) -> None:
+def routes(router: APIRouter, monitor: Monitor) -> None:
     """Add ``/api/status/…``. No request reads a file, a GPU or the database."""
     for name, model, about in _VIEWS:
         router.add_api_route(
             f"/api/status/{name}",
             _preview_endpoint(monitor) if name == "preview" else _endpoint(monitor, name),
             methods=["GET"],
-            name=f"{name} status",
+            name=name,
             description=about,
             response_class=Response,
             responses={

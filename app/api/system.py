@@ -47,7 +47,7 @@ class MachineHistoryView(BaseModel):
     count: int
 
 
-def system_routes(router: APIRouter, monitor: Monitor) -> None:
+def routes(router: APIRouter, monitor: Monitor) -> None:
     """Add ``/api/system/history``."""
 
     @router.get(

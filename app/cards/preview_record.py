@@ -4,31 +4,32 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
 from datetime import datetime
 
 from markupsafe import Markup
 
 from app.cards import kit
-from app.text.html import NOTHING, text
+from app.text.html import NOTHING, fill, text
 from app.views.models import Preview
 from control_room.history.queries import PreviewRow
-from control_room.logs.schema import LONG_TEXTS
+from control_room.recording.fields import rules_of
 from control_room.recording.records import PreviewRecord
 
 _MISSING = object()
+# On the card above: with boxes of their own, and their difference marked.
+_ELSEWHERE = ("prompt", "golden", "model_answer")
+_RULES = rules_of(PreviewRecord)
 
 
 def html(preview: Preview | PreviewRow) -> Markup:
-    """The fields with a value, and the names of those without; long texts stand elsewhere."""
+    """The fields with a value, and the names of those without; the three texts stand elsewhere."""
     values = {
-        field.name: value
-        for field in fields(PreviewRecord)
-        if field.name not in LONG_TEXTS
-        and (value := getattr(preview, field.name, _MISSING)) is not _MISSING
+        name: value
+        for name in _RULES
+        if name not in _ELSEWHERE and (value := getattr(preview, name, _MISSING)) is not _MISSING
     }
     known = {name: value for name, value in values.items() if value is not None}
-    said = [(name, text(_said(value))) for name, value in known.items()]
+    said = [(name, _with_unit(_said(value), name)) for name, value in known.items()]
     missing = ", ".join(name for name in values if name not in known)
     return kit.bare(
         kit.heading("As it was logged"),
@@ -36,6 +37,11 @@ def html(preview: Preview | PreviewRow) -> Markup:
         *_curves(known),
         kit.note(f"Not logged: {missing}") if missing else NOTHING,
     )
+
+
+def _with_unit(said: str, name: str) -> Markup:
+    unit = _RULES[name].about.unit
+    return fill("{} {}", said, unit) if unit else text(said)
 
 
 def _said(value: object) -> str:

@@ -25,9 +25,9 @@ class NotServing(RuntimeError):
 
 
 @contextmanager
-def serving(monitor: Monitor) -> Iterator[None]:
-    """Make ``monitor`` the one that pages see, for the length of the block."""
-    served = Runs(monitor)
+def serving(monitor: Monitor, runs: Runs | None = None) -> Iterator[None]:
+    """Make ``monitor`` the one that pages see, for the length of the block; ``runs`` are its."""
+    served = Runs(monitor) if runs is None else runs
     _slot.append(served)
     try:
         yield

@@ -12,24 +12,15 @@ from app.ui.current import RUN
 from app.views.length_bins import bin_label
 from app.views.preview_filter import from_query, to_query
 from control_room.history import queries
-from control_room.history.filters import CHOICES, PreviewFilter
+from control_room.history.filters import FILTERS, Filter, PreviewFilter
 from control_room.history.queries import Cursor
 
-LABELS = {
-    "regime": "Regime",
-    "source_pool": "Source",
-    "failure_mode": "Failure mode",
-    "dataset_id": "Dataset",
-    "pattern": "Pattern",
-    "checkpoint_id": "Checkpoint",
-}
 _MATCHES = {"Any": "", "Yes": "true", "No": "false"}
 _OTHERS = ("page", RUN)  # in the address, and no filter
+_LENGTHS = tuple(name for name, each in FILTERS.items() if each.asking.widget == "length")
+_FIRST = tuple(each for each in FILTERS.values() if not each.asking.is_more)
 # What stands in the second row, and opens it when the address asks for it.
-_MORE = (
-    *("normalized_match", "min_length", "below_length", "length_known", "min_step", "max_step"),
-    *("since", "until", "example_id"),
-)
+_MORE = tuple(each for each in FILTERS.values() if each.asking.is_more)
 
 
 def filter_bar(
@@ -44,22 +35,18 @@ def filter_bar(
     query = to_query(asked)
     chosen: dict[str, str] = {}
     with st.grid(4, min_column_width=150, gap="xsmall"):
-        for name in CHOICES:
-            chosen[name] = bar.choice(name, LABELS[name], query, queries.choices(cursor, name))
-        chosen["exact_match"] = bar.match("exact_match", "Exact match", query)
-        chosen["text"] = bar.text("text", "Text in prompt or answers", query, "Any case")
-    more = any(name in query for name in _MORE)
+        for each in _FIRST:
+            chosen[each.name] = bar.draw(each, cursor, query)
+    more = any(each.name in query for each in _MORE)
     with (
         st.expander("More filters", expanded=more, key=f"{page}-more"),
         st.grid(4, min_column_width=150, gap="xsmall"),
     ):
-        chosen["normalized_match"] = bar.match("normalized_match", "Normalized match", query)
-        chosen |= bar.length(query, edges)
-        for name, label in (("min_step", "From step"), ("max_step", "To step")):
-            chosen[name] = bar.text(name, label, query, "Any")
-        for name, label in (("since", "From"), ("until", "To")):
-            chosen[name] = bar.text(name, label, query, "2026-01-31 or 2026-01-31T12:00")
-        chosen["example_id"] = bar.text("example_id", "Example", query, "Any")
+        for each in _MORE:
+            if each.name not in _LENGTHS:
+                chosen[each.name] = bar.draw(each, cursor, query)
+            elif each.name == _LENGTHS[0]:  # one widget for all of them
+                chosen |= bar.length(query, edges)
     wanted, mistyped = from_query(chosen)
     for note in (*ignored, *(note.replace("in the address ", "") for note in mistyped)):
         st.warning(plain(note))
@@ -80,6 +67,14 @@ class _Bar:
     def __init__(self, page: str, on_change: Callable[[], None] | None) -> None:
         self._page = page
         self._on_change = on_change
+
+    def draw(self, each: Filter, cursor: Cursor, query: dict[str, str]) -> str:
+        if each.asking.widget == "choice":
+            options = queries.choices(cursor, each.name)
+            return self.choice(each.name, each.label, query, options)
+        if each.asking.widget == "match":
+            return self.match(each.name, each.label, query)
+        return self.text(each.name, each.label, query, each.asking.placeholder)
 
     def choice(self, name: str, label: str, query: dict[str, str], options: list[str]) -> str:
         current = query.get(name)
@@ -119,8 +114,7 @@ class _Bar:
 
     def length(self, query: dict[str, str], edges: Sequence[int]) -> dict[str, str]:
         """A bin of lengths, or whatever other range the address asks for."""
-        names = ("min_length", "below_length", "length_known")
-        current = {name: query[name] for name in names if name in query}
+        current = {name: query[name] for name in _LENGTHS if name in query}
         bins: dict[str, dict[str, str]] = {"Any": {}}
         bins |= {bin_label(edges, low): length_query(edges, low) for low in edges}
         bins["unknown"] = length_query(edges, None)

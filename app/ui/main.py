@@ -8,45 +8,24 @@ import streamlit as st
 
 from app.text.markdown import plain
 from app.ui.current import RUN, runs
+from app.ui.page_files import PageFile, page_files
 from app.ui.waiting import history_errors_told
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ROOT / "pages"
 STYLE = ROOT / "app" / "cards" / "style.css"
 ICON = ROOT / "app" / "icon.svg"  # a named icon would be fetched from the network
 
-# The live page is the front page; the others follow in this order, and after them whatever else
-# is in pages/, by name.
-FRONT = "live"
-ORDER = (
-    *(FRONT, "previews", "analytics", "evals", "compare", "stability", "heads", "runs"),
-    *("system", "sql"),
-)
 _CHOICE, _WRITTEN = "run-choice", "run-written"  # in the session
-TITLES = {"sql": "SQL"}
-ICONS = {
-    "evals": ":material/checklist:",
-    "compare": ":material/compare_arrows:",
-    "stability": ":material/ssid_chart:",
-    "heads": ":material/grid_on:",
-    "runs": ":material/stacks:",
-    "live": ":material/monitor_heart:",
-    "previews": ":material/table_rows:",
-    "analytics": ":material/analytics:",
-    "sql": ":material/database:",
-    "system": ":material/memory:",
-}
 
 
-def page(path: Path) -> st.Page:
-    """The page in one file: named and addressed after it."""
-    name = path.stem
+def page(file: PageFile, *, front: bool) -> st.Page:
+    """The page in one file, addressed after it."""
     return st.Page(
-        path,
-        title=TITLES.get(name, name.replace("_", " ").capitalize()),
-        icon=ICONS.get(name, ":material/article:"),
-        url_path=name,
-        default=name == FRONT,
+        file.path,
+        title=file.page.title,
+        icon=file.page.icon,
+        url_path=file.path.stem,
+        default=front,
     )
 
 
@@ -84,14 +63,12 @@ def main() -> None:
     st.set_page_config(page_title="Control Room", page_icon=str(ICON), layout="wide")
     st.html(STYLE)
     choose_run()
-    files = sorted(PAGES.glob("[!_]*.py"), key=lambda path: (_place(path.stem), path.stem))
-    chosen = st.navigation([page(path) for path in files], position="top")
+    files, problems = page_files(runs().main.settings.pages_dir)
+    for text in problems:
+        st.warning(plain(text))
+    chosen = st.navigation([page(file, front=file is files[0]) for file in files], position="top")
     with history_errors_told():
         chosen.run()
-
-
-def _place(name: str) -> int:
-    return ORDER.index(name) if name in ORDER else len(ORDER)
 
 
 main()

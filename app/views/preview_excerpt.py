@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 from urllib.parse import urlencode
 
 from app.views.models import LatestPreview, Preview
+from control_room.logs.schema import LONG_TEXTS
 
 # The whole answer stays within 20 KB; half of them may be the texts of the preview.
 TEXT_BYTES = 3_000  # of JSON, for each of the three texts
@@ -16,7 +18,6 @@ MAX_CHECKS = 20
 GROUPS_BYTES = 2_500  # of JSON, for the groups of one kind
 NAME_BYTES = 120  # for the name of one
 OTHER_GROUPS = "(all others)"
-_TEXTS = ("prompt", "golden", "model_answer")
 
 
 def latest_preview(whole: Preview, ahead_s: float | None = None) -> LatestPreview:
@@ -25,17 +26,16 @@ def latest_preview(whole: Preview, ahead_s: float | None = None) -> LatestPrevie
     cut: dict[str, int] = {}
     for name, value in values.items():
         if isinstance(value, str):
-            values[name] = fitting(value, TEXT_BYTES if name in _TEXTS else OTHER_BYTES)
+            values[name] = fitting(value, TEXT_BYTES if name in LONG_TEXTS else OTHER_BYTES)
             if len(values[name]) < len(value):
                 cut[name] = len(value)
-    checks: Mapping[str, bool] | None = whole.contract_status
-    if checks is not None:
-        names = list(checks)[:MAX_CHECKS]
-        values["contract_status"] = {
-            fitting(name, OTHER_BYTES // 2): checks[name] for name in names
-        }
-        if len(values["contract_status"]) < len(checks):
-            cut["contract_status"] = len(checks)
+        elif isinstance(value, Mapping):
+            values[name] = {
+                fitting(check, OTHER_BYTES // 2): kept
+                for check, kept in islice(value.items(), MAX_CHECKS)
+            }
+            if len(values[name]) < len(value):
+                cut[name] = len(value)
     return LatestPreview(
         **values,
         timestamp=whole.ts,

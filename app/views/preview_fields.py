@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import MISSING, fields
 from datetime import datetime
 from typing import Any, get_type_hints
 
+from pydantic import Field
+
 from control_room.history.queries import LIST_COLUMNS
+from control_room.recording.fields import FieldRule, rules_of
 from control_room.recording.records import PreviewRecord
 
 
@@ -19,9 +21,19 @@ def preview_fields(*, lists: bool) -> dict[str, tuple[Any, Any]]:
     """
     hints = get_type_hints(PreviewRecord)
     hints |= dict.fromkeys(LIST_COLUMNS, Sequence[float | None] | None)
-    found: dict[str, tuple[Any, Any]] = {
-        field.name: (hints[field.name], ... if field.default is MISSING else field.default)
-        for field in fields(PreviewRecord)
-        if lists or field.name not in LIST_COLUMNS
+    kinds = {**hints, "ts": datetime}
+    return {
+        name: (kinds[name], Field(... if _is_known(rule) else None, description=_about(rule)))
+        for name, rule in rules_of(PreviewRecord).items()
+        if lists or name not in LIST_COLUMNS
     }
-    return {**found, "ts": (datetime, ...)}
+
+
+def _is_known(rule: FieldRule) -> bool:
+    return rule.required or rule.name == "ts"
+
+
+def _about(rule: FieldRule) -> str:
+    """What the field means, as a sentence of the API's description."""
+    meaning, unit = rule.about.meaning, rule.about.unit
+    return f"{meaning[:1].upper()}{meaning[1:]}{f'; {unit}' if unit else ''}."

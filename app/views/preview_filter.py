@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from control_room.history.filters import PreviewFilter
+from control_room.history.filters import FILTERS, PreviewFilter
 from control_room.history.queries import PreviewPage
 
 _FIRST = datetime.min.replace(tzinfo=UTC)
@@ -34,9 +33,7 @@ def from_query(query: Mapping[str, str]) -> tuple[PreviewFilter, list[str]]:
 def to_query(wanted: PreviewFilter) -> dict[str, str]:
     """The part of the address that asks for this filter."""
     return {
-        each.name: _written(value)
-        for each in fields(wanted)
-        if (value := getattr(wanted, each.name)) is not None
+        name: _written(value) for name in FILTERS if (value := getattr(wanted, name)) is not None
     }
 
 
@@ -106,6 +103,4 @@ _BY_KIND: Mapping[str, _Reader] = {
     "int": (_count, "it is a whole number from 0"),
     "datetime": (moment, "it is a date or a time, such as 2026-01-31 or 2026-01-31T12:00"),
 }
-_READERS: Mapping[str, _Reader] = {
-    each.name: _BY_KIND[str(each.type).removesuffix(" | None")] for each in fields(PreviewFilter)
-}
+_READERS: Mapping[str, _Reader] = {name: _BY_KIND[each.kind] for name, each in FILTERS.items()}

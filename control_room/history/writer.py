@@ -288,7 +288,10 @@ class TableWriter:
     def _searched(self, rows: Any) -> Any:
         """What a free text is looked for in."""
         texts = [rows.column(name) for name in LONG_TEXTS]
-        return fold_column(self._compute.binary_join_element_wise(*texts, SEARCH_SEPARATOR))
+        joined = self._compute.binary_join_element_wise(
+            *texts, SEARCH_SEPARATOR, null_handling="replace"
+        )
+        return fold_column(joined)
 
 
 def _is_own(block: Block) -> bool:

@@ -15,9 +15,10 @@ from typing import Any
 
 from control_room.importing.reading import ImportedRecord, ImportOptions, ImportRefused, Reading
 from control_room.judging.scoring import judged_elsewhere
+from control_room.logs.imported_names import fields_in, names_in
 from control_room.logs.inference_log import inference_preview, left_out_of, load_inference_line
 from control_room.recording.encoding import parse_timestamp
-from control_room.recording.records import PreviewRecord
+from control_room.recording.records import PREVIEW_ROUND, SNAPSHOT, PreviewRecord
 
 
 def read_json(path: Path, options: ImportOptions) -> Reading:
@@ -68,13 +69,8 @@ def _snapshot_preview(snapshot: Mapping[str, Any], example: Mapping[str, Any]) -
     return PreviewRecord(
         ts=parse_timestamp(snapshot["timestamp"]),
         step=step,
-        example_id=example.get("example_id"),
         dataset_id=dataset or None,
-        prompt=example["input"],
-        golden=example["expected_output"],
-        model_answer=example["model_output"],
-        exact_match=example.get("exact_match"),
-        example_loss=example.get("loss"),
+        **fields_in(SNAPSHOT, example),
     )
 
 
@@ -83,12 +79,7 @@ def _round_preview(preview_round: Mapping[str, Any], result: Mapping[str, Any]) 
         ts=parse_timestamp(preview_round["timestamp"]),
         step=preview_round["training_step"],
         checkpoint_id=preview_round.get("checkpoint_id"),
-        example_id=result.get("puzzle_id"),
-        prompt=result["prompt"],
-        golden=result["expected"],
-        model_answer=result["generated"],
-        exact_match=result.get("exact_match"),
-        generation_time_ms=result.get("inference_time_ms"),
+        **fields_in(PREVIEW_ROUND, result),
     )
 
 
@@ -114,27 +105,17 @@ def _untaken(told: Mapping[str, Any], taken: frozenset[str]) -> list[str]:
 
 _FORMATS = (
     _Format(
-        "snapshot",
+        SNAPSHOT,
         "examples",
         _snapshot_preview,
         frozenset({"snapshot_id", "training_step", "timestamp"}),
-        frozenset(
-            {
-                *("example_id", "step", "input", "expected_output", "model_output"),
-                *("exact_match", "loss"),
-            }
-        ),
+        names_in(SNAPSHOT) | {"step"},
     ),
     _Format(
-        "preview round",
+        PREVIEW_ROUND,
         "results",
         _round_preview,
         frozenset({"training_step", "checkpoint_id", "timestamp"}),
-        frozenset(
-            {
-                *("puzzle_id", "prompt", "expected", "generated"),
-                *("exact_match", "inference_time_ms"),
-            }
-        ),
+        names_in(PREVIEW_ROUND),
     ),
 )

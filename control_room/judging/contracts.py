@@ -39,18 +39,18 @@ class PrefixRepeat:
     max_repeats: int
 
     def status(self, answer: str) -> dict[str, bool]:
-        repeats, _ = self._leading(answer.lstrip())
+        repeats, _ = self._leading(answer.lstrip(), most=self.max_repeats + 1)
         return {self.name: self.min_repeats <= repeats <= self.max_repeats}
 
     def strip(self, answer: str) -> str:
         answer = answer.lstrip()
         return answer[self._leading(answer)[1] :].lstrip()
 
-    def _leading(self, text: str) -> tuple[int, int]:
-        """How often the first symbol is repeated, and where the repeats end."""
+    def _leading(self, text: str, most: int | None = None) -> tuple[int, int]:
+        """How often the first symbol is repeated, ``most`` counted, and where they end."""
         for symbol in map(_bare, self.symbols):
             repeats = position = 0
-            while text.startswith(symbol, position):
+            while repeats != most and text.startswith(symbol, position):
                 repeats += 1
                 position += len(symbol)
                 position += text.startswith(_VARIATION_SELECTOR, position)
@@ -69,18 +69,18 @@ class SuffixRepeat:
     max_repeats: int
 
     def status(self, answer: str) -> dict[str, bool]:
-        repeats, _ = self._trailing(answer.rstrip())
+        repeats, _ = self._trailing(answer.rstrip(), most=self.max_repeats + 1)
         return {self.name: self.min_repeats <= repeats <= self.max_repeats}
 
     def strip(self, answer: str) -> str:
         answer = answer.rstrip()
         return answer[: self._trailing(answer)[1]].rstrip()
 
-    def _trailing(self, text: str) -> tuple[int, int]:
-        """How often the last symbol is repeated, and where the repeats begin."""
+    def _trailing(self, text: str, most: int | None = None) -> tuple[int, int]:
+        """How often the last symbol is repeated, ``most`` counted, and where they begin."""
         for symbol in map(_bare, self.symbols):
             repeats, position = 0, len(text)
-            while True:
+            while repeats != most:
                 end = position - text.endswith(_VARIATION_SELECTOR, 0, position)
                 if not text.endswith(symbol, 0, end):
                     break

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import chain
@@ -27,8 +27,8 @@ _EARLIEST_US, _LATEST_US = (
     for moment in (datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
 )
 SMALL_BLOCK_BYTES = 16_384  # below, going line by line is quicker
-# A quote inside a JSON string is escaped, so this finds keys only.
-_FLAGS = re.compile(rb'"contract_status"((?:\s*:\s*(?:null|\{[^{}]*\}))?)')
+# A quote inside a JSON string is escaped, so these find keys only.
+_FLAGS = rb'"%s"((?:\s*:\s*(?:null|\{[^{}]*\}))?)'
 _RECORD_ENDS = re.compile(rb"\}\n\{")  # findall is twice as fast as bytes.count
 
 
@@ -50,6 +50,11 @@ class Columns:
         self._is_foreign = parse is not None
         self._rules = rules_of(table.record)
         self._types = {name: arrow_type(self._arrow, sql) for name, sql in table.columns.items()}
+        self._flag_objects = {
+            name: re.compile(_FLAGS % name.encode())
+            for name, rule in self._rules.items()
+            if rule.kind == "Mapping[str, bool]"
+        }
 
     def read(self, block: Block) -> tuple[Any, list[Reject]]:
         """The records of a block as an Arrow table in order of time, and the lines that are none.
@@ -118,9 +123,9 @@ class Columns:
     def _schema(self, data: bytes) -> Any:
         fields = dict(self._types)
         fields["ts"] = self._arrow.string()
-        if "contract_status" in fields:
-            flags = [(name, self._arrow.bool_()) for name in _flag_names(data)]
-            fields["contract_status"] = self._arrow.struct(flags)
+        for field, objects in self._flag_objects.items():
+            flags = [(name, self._arrow.bool_()) for name in _flag_names(objects.findall(data))]
+            fields[field] = self._arrow.struct(flags)
         return self._arrow.schema(list(fields.items()))
 
     def _plain(self, name: str, column: Any) -> Any:
@@ -215,10 +220,10 @@ class _NotPlain(ValueError):
     """A block that must be read line by line."""
 
 
-def _flag_names(data: bytes) -> list[str]:
-    """The keys of all ``contract_status`` objects. Raises :class:`_NotPlain` when one is odd."""
+def _flag_names(objects: Iterable[bytes]) -> list[str]:
+    """The keys of all these objects of flags. Raises :class:`_NotPlain` when one is odd."""
     names: dict[str, None] = {}
-    for text in set(_FLAGS.findall(data)):
+    for text in set(objects):
         try:
             flags = json.loads(text.partition(b":")[2])
         except ValueError:

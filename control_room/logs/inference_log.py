@@ -10,15 +10,16 @@ from pathlib import PurePath
 from typing import Any
 
 from control_room.judging.scoring import judged_elsewhere
+from control_room.logs.imported_names import fields_in, names_in
 from control_room.recording.encoding import load_json, parse_timestamp
-from control_room.recording.records import PreviewRecord, after_torn_line
+from control_room.recording.records import INFERENCE_LOG, PreviewRecord, after_torn_line
 
 INFERENCE_GLOB = "inference_*.log"
 INFERENCE_POOL = "inference log"  # the source pool of its previews
 
 _START = b'{"ts": "'
 _NEEDED = ("ts", "step", "prompt", "golden", "model_output")
-_TAKEN = frozenset({*_NEEDED, "matches", "loss", "current_file"})
+_TAKEN = names_in(INFERENCE_LOG) | {"ts", "step", "current_file"}
 
 
 def parse_inference_line(line: bytes) -> PreviewRecord:
@@ -61,16 +62,13 @@ def inference_preview(told: Mapping[str, Any]) -> PreviewRecord:
     if not isinstance(told["ts"], str):
         raise ValueError(f"inference log: ts: expected a time as text, got {told['ts']!r}")
     file = told.get("current_file")
+    fields = fields_in(INFERENCE_LOG, told)
     preview = PreviewRecord(
         ts=parse_timestamp(told["ts"]),
         step=told["step"],
         dataset_id=(PurePath(file).stem or None) if isinstance(file, str) else None,
         source_pool=INFERENCE_POOL,
-        prompt=told["prompt"],
-        golden=told["golden"],
-        model_answer=told["model_output"],
-        exact_match=told.get("matches"),
-        example_loss=told.get("loss") or None,
+        **{**fields, "example_loss": fields["example_loss"] or None},
     )
     return judged_elsewhere(preview)
 

@@ -23,7 +23,7 @@ from control_room.rundir import LogKind
 SIZE = "size_bytes"
 SEARCH_SEPARATOR = "\x1f"  # between the texts
 # Compressing long texts takes more time than everything else together, and searching them too.
-LONG_TEXTS = ("prompt", "golden", "model_answer")
+LONG_TEXTS = tuple(name for name, rule in rules_of(PreviewRecord).items() if rule.about.is_text)
 _STORED_PLAIN = " USING COMPRESSION uncompressed"
 
 

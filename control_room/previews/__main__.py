@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from control_room.commands.ending import ended
+from control_room.commands.options import may_follow_links, run_of
 from control_room.extra import MissingExtra, load_extra
-from control_room.links_option import may_follow_links
 from control_room.rundir import RunDir
 from control_room.security.inside import LeadsOut
 from control_room.security.quiet_logs import keep_secrets_out_of_logs
@@ -25,11 +26,13 @@ class AlreadyRunning(RuntimeError):
     """Another runner works on this run."""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(
+    argv: Sequence[str] | None = None, *, prog: str = "python -m control_room.previews"
+) -> int:
     """Run until stopped (or, with ``--once``, until nothing is due). Returns the exit status."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parser(prog).parse_args(argv)
     keep_secrets_out_of_logs()
-    run = RunDir(arguments.run_dir, tuple(arguments.follow_links))
+    run = run_of(arguments)
     try:
         for module in _NEEDED:
             load_extra(module, extra="previews")
@@ -68,8 +71,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m control_room.previews", description=__doc__)
+def _parser(prog: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=prog, description="Ask the model behind each checkpoint, and log its answers."
+    )
     parser.add_argument("--run-dir", required=True, type=Path, metavar="DIR")
     parser.add_argument(
         "--config",
@@ -103,4 +108,4 @@ def _alone(run: RunDir, *, shared: bool) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ended(main))

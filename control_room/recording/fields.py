@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Iterable, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, fields
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, NoReturn, SupportsFloat
+from types import MappingProxyType
+from typing import Any, NamedTuple, NoReturn, SupportsFloat
 
 from control_room.recording.encoding import NON_FINITE, parse_timestamp
 from control_room.recording.safe_repr import shown, type_name
@@ -27,15 +28,41 @@ _EXPECTED: Mapping[str, str] = {
     "Sequence[float]": "a sequence of numbers",
     "Mapping[str, object]": "a mapping",
 }
-# These mean the same in every record that has them.
-_MAY_BE_EMPTY = frozenset({"prompt", "golden", "model_answer"})
-_NOT_NEGATIVE = frozenset(
-    {
-        *("epoch", "generation_time_ms", "step_time_ms", "temperature"),
-        *("tokens_per_sec", "vram_used_gb", "vram_pct"),
+_ABOUT = "about"  # where a dataclass field keeps what is declared of it
+
+
+class About(NamedTuple):
+    """What a record declares of a field beside its name and type: all else follows from it."""
+
+    meaning: str  # one line of Markdown, for the documentation and the API's description
+    unit: str = ""
+    label: str = ""  # for people, in tables and filters; without one it is made of the name
+    low: float | None = None  # of a number that is not whole; whole ones are never negative
+    high: float | None = None
+    is_text: bool = False  # a text in full, which may be empty, and is searched; else a name
+    null: bool = False  # written as null when it is not known, instead of left out
+    column: int | None = None  # its place in the table of previews; None: only where one is read
+    heading: str = ""  # in that table, where the label is too long
+    imported_as: Mapping[str, str] = MappingProxyType({})  # its name in other systems' files
+
+
+def described(
+    meaning: str,
+    *,
+    unit: str = "",
+    label: str = "",
+    low: float | None = None,
+    high: float | None = None,
+    is_text: bool = False,
+    null: bool = False,
+    column: int | None = None,
+    heading: str = "",
+    imported_as: Mapping[str, str] = MappingProxyType({}),
+) -> Mapping[str, About]:
+    """``metadata`` for a field of a record; see :class:`About`."""
+    return {
+        _ABOUT: About(meaning, unit, label, low, high, is_text, null, column, heading, imported_as)
     }
-)
-_FRACTIONS = frozenset({"confidence", "em", "ece"})
 
 
 class BadField(ValueError):
@@ -46,8 +73,7 @@ class BadField(ValueError):
         self.field = field
 
 
-@dataclass(frozen=True, slots=True)
-class FieldRule:
+class FieldRule(NamedTuple):
     """One field's type and range. A value of exactly ``exact`` within the range needs no more."""
 
     owner: str
@@ -57,6 +83,12 @@ class FieldRule:
     exact: type | None
     low: Any
     high: Any
+    about: About
+
+    @property
+    def label(self) -> str:
+        """What people call the field."""
+        return self.about.label or self.name.replace("_", " ").capitalize()
 
     def checked(self, value: object) -> Any:
         """The value as the plain type of this field. Raises ``BadField`` naming the field."""
@@ -77,7 +109,7 @@ class FieldRule:
                 return parse_timestamp(value) if isinstance(value, str) else self.refuse(value)
             except ValueError:
                 self.refuse(value)
-        if value == "" and self.name not in _MAY_BE_EMPTY:
+        if value == "" and not self.about.is_text:
             return None
         if self.kind == "float" and isinstance(value, str):
             return NON_FINITE.get(value, value)
@@ -114,12 +146,16 @@ class FieldRule:
         return expected
 
 
+_NOTHING = About("")
+
+
 def rules_of(record_class: Any) -> dict[str, FieldRule]:
     """The rules of a record class (a dataclass) by field name, from its annotations."""
     rules = {}
     for field in fields(record_class):
         kind = str(field.type).removesuffix(" | None")
-        low, high = _range(kind, field.name)
+        about = field.metadata.get(_ABOUT, _NOTHING)
+        low, high = _range(kind, about)
         rules[field.name] = FieldRule(
             owner=record_class.__name__,
             name=field.name,
@@ -128,6 +164,7 @@ def rules_of(record_class: Any) -> dict[str, FieldRule]:
             exact=_EXACT_TYPES.get(kind),
             low=low,
             high=high,
+            about=about,
         )
     return rules
 
@@ -146,16 +183,15 @@ def _nearest(name: str, known: tuple[str, ...]) -> str | None:
     return next(iter(difflib.get_close_matches(name[:_LONGEST_NAME], known, n=1)), None)
 
 
-def _range(kind: str, name: str) -> tuple[Any, Any]:
+def _range(kind: str, about: About) -> tuple[Any, Any]:
     """The least and the greatest value; for texts in the order of code points."""
     if kind == "int":
-        return 0, MAX_STEP if name == "step" else _LARGEST_INT
+        return 0, _LARGEST_INT if about.high is None else about.high
     if kind == "float":
-        if name in _FRACTIONS:
-            return 0.0, 1.0
-        return 0.0 if name in _NOT_NEGATIVE else -math.inf, math.inf
+        low = -math.inf if about.low is None else about.low
+        return low, math.inf if about.high is None else about.high
     if kind == "str":
-        return "" if name in _MAY_BE_EMPTY else "\0", "\U0010ffff" * 2
+        return "" if about.is_text else "\0", "\U0010ffff" * 2
     return False, True
 
 

@@ -1,196 +1,364 @@
-"""One class per log line, and the line itself: how a record is written and read back.
+"""One class per kind of log line, each field declared once.
 
-A record checks itself: a bad field raises ``ValueError`` naming the class and the field.
+Type and range, unit and meaning of a field stand with it, and so does what people call it. The
+check, the line, the columns of every table and file, the API's answers, pages and documentation
+follow from that: see :func:`~control_room.recording.fields.described`.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
-from operator import attrgetter
-from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
-from control_room.recording.encoding import encode_text, load_json, to_json, to_utf8
-from control_room.recording.fields import FieldRule, rules_of, unknown_field
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """What all records share: fields are checked on construction, and read back from a log line.
-
-    Scalars of NumPy, PyTorch and the like are taken for what they stand for; NaN and infinity are
-    kept. A class defines its fields in the order in which its lines have them.
-    """
-
-    null_when_unknown: ClassVar[frozenset[str]] = frozenset()  # other fields are left out
-
-    def __post_init__(self) -> None:
-        plan = _PLANS[type(self)]
-        for (exact, low, high, rule), value in zip(plan.checks, plan.values_of(self), strict=True):
-            if type(value) is exact and low <= value <= high:
-                continue
-            if value is not None or rule.required:
-                object.__setattr__(self, rule.name, rule.checked(value))
-
-    @classmethod
-    def from_mapping(cls, line: Mapping[str, object]) -> Self:
-        """A record from a parsed log line.
-
-        Unknown fields are ignored, null and an empty name are None, ``ts`` is ISO 8601 (without an
-        offset: local time) and must be there. Raises ``ValueError`` naming the field.
-        """
-        found: dict[str, Any] = {}
-        for name, column in _PLANS[cls].columns.items():
-            value = line.get(name)
-            if value is not None:
-                found[name] = column.rule.from_json(value)
-            elif column.rule.required or name == "ts":
-                column.rule.missing()
-        return cls(**found)
-
+from control_room.recording.fields import MAX_STEP, described
+from control_room.recording.lines import AnyRecord as AnyRecord
+from control_room.recording.lines import Record as Record
+from control_room.recording.lines import after_torn_line as after_torn_line
+from control_room.recording.lines import fields_to_json_line as fields_to_json_line
+from control_room.recording.lines import parse_line as parse_line
+from control_room.recording.lines import to_json_line as to_json_line
 
 # The source pool of answers that were drawn several times at a temperature, to see how much they
 # agree. They say nothing of how often the model is right, and no rate counts them.
 SAMPLES_POOL = "samples"
+
+# Files of the daemon trainer that previews are read from.
+SNAPSHOT, PREVIEW_ROUND, INFERENCE_LOG = "snapshot", "preview round", "inference log"
+
+# What most records have. A time without a zone is local; None means now.
+_TS = described("when it was logged")
+_RUN_ID = described("of which run")
+_STEP = described("optimisation step", high=MAX_STEP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewRecord(Record):
     """One model answer to one example. ``ts`` without a zone is local time; None means now."""
 
-    null_when_unknown: ClassVar[frozenset[str]] = frozenset(
-        {
-            *("checkpoint_id", "example_id", "dataset_id", "regime", "source_pool"),
-            *("exact_match", "normalized_match", "failure_mode", "ce", "contract_status"),
-            *("prompt_tokens", "golden_tokens", "model_tokens", "generation_time_ms"),
-        }
+    ts: datetime | None = field(
+        default=None, metadata=described("when the model answered", label="Time", column=10)
     )
-
-    ts: datetime | None = None
-    step: int
-    checkpoint_id: str | None = None
-    example_id: str | None = None
-    dataset_id: str | None = None
-    regime: str | None = None
-    source_pool: str | None = None
-    prompt: str
-    golden: str
-    model_answer: str
-    exact_match: bool | None = None
-    normalized_match: bool | None = None
-    failure_mode: str | None = None
-    ce: float | None = None
-    prompt_tokens: int | None = None
-    golden_tokens: int | None = None
-    model_tokens: int | None = None
-    generation_time_ms: float | None = None
-    contract_status: Mapping[str, bool] | None = None
-    run_id: str | None = None
-    pattern: str | None = None
-    sample_index: int | None = None
-    temperature: float | None = None
-    confidence: float | None = None  # 0-1, the model's own
-    token_log_probs: Sequence[float] | None = None
-    top_p: float | None = None
-    max_tokens: int | None = None
-    seed: int | None = None
-    finish_reason: str | None = None  # as the server said it: "stop", "length", ...
-    host: str | None = None  # the server that answered
-    round_id: str | None = None
-    requested_checkpoint_id: str | None = None  # where another one answered than was asked for
-    error: str | None = None  # why there is no answer; the preview is then not scored
-    example_loss: float | None = None  # of this example, as the training system reckons it
+    step: int = field(
+        metadata=described(
+            "optimisation step of the weights that answered", high=MAX_STEP, column=20
+        )
+    )
+    checkpoint_id: str | None = field(
+        default=None,
+        metadata=described("the checkpoint that answered", label="Checkpoint", null=True),
+    )
+    example_id: str | None = field(
+        default=None,
+        metadata=described(
+            "which example",
+            label="Example",
+            null=True,
+            imported_as={SNAPSHOT: "example_id", PREVIEW_ROUND: "puzzle_id"},
+        ),
+    )
+    dataset_id: str | None = field(
+        default=None,
+        metadata=described("from which data it is", label="Dataset", null=True, column=30),
+    )
+    regime: str | None = field(
+        default=None,
+        metadata=described(
+            "output contract: `emoji_think`, `regime3`, `plain_sft`, or your own (PREVIEWS.md)",
+            null=True,
+            column=50,
+        ),
+    )
+    source_pool: str | None = field(
+        default=None,
+        metadata=described(
+            "`fixed_eval`, `train`, `failures`; `samples`: drawn several times, counted in no rate",
+            label="Source",
+            null=True,
+            column=60,
+        ),
+    )
+    prompt: str = field(
+        metadata=described(
+            "what was asked, in full",
+            is_text=True,
+            column=100,
+            imported_as={SNAPSHOT: "input", PREVIEW_ROUND: "prompt", INFERENCE_LOG: "prompt"},
+        )
+    )
+    golden: str = field(
+        metadata=described(
+            "the right answer, in full",
+            label="Golden answer",
+            is_text=True,
+            imported_as={
+                SNAPSHOT: "expected_output",
+                PREVIEW_ROUND: "expected",
+                INFERENCE_LOG: "golden",
+            },
+        )
+    )
+    model_answer: str = field(
+        metadata=described(
+            "the model's answer, in full",
+            is_text=True,
+            imported_as={
+                SNAPSHOT: "model_output",
+                PREVIEW_ROUND: "generated",
+                INFERENCE_LOG: "model_output",
+            },
+        )
+    )
+    exact_match: bool | None = field(
+        default=None,
+        metadata=described(
+            "whether the answer is right; null: not scored, as is every `server_error`, which is "
+            "no answer of the model",
+            null=True,
+            column=70,
+            heading="EM",
+            imported_as={
+                SNAPSHOT: "exact_match",
+                PREVIEW_ROUND: "exact_match",
+                INFERENCE_LOG: "matches",
+            },
+        ),
+    )
+    normalized_match: bool | None = field(
+        default=None,
+        metadata=described("whether it is right but for its form; null: not scored", null=True),
+    )
+    failure_mode: str | None = field(
+        default=None,
+        metadata=described(
+            "how it failed; the modes are in DATA.md, and those of other systems stay theirs",
+            null=True,
+            column=90,
+        ),
+    )
+    ce: float | None = field(
+        default=None,
+        metadata=described(
+            "cross-entropy of the golden answer",
+            unit="nats per token",
+            label="CE",
+            null=True,
+            column=80,
+        ),
+    )
+    prompt_tokens: int | None = field(
+        default=None, metadata=described("length of the prompt", unit="tokens", null=True)
+    )
+    golden_tokens: int | None = field(
+        default=None, metadata=described("length of the golden answer", unit="tokens", null=True)
+    )
+    model_tokens: int | None = field(
+        default=None,
+        metadata=described("length of the answer", unit="tokens", label="Answer tokens", null=True),
+    )
+    generation_time_ms: float | None = field(
+        default=None,
+        metadata=described(
+            "time to generate the answer",
+            unit="ms",
+            label="Generation time",
+            low=0.0,
+            null=True,
+            imported_as={PREVIEW_ROUND: "inference_time_ms"},
+        ),
+    )
+    contract_status: Mapping[str, bool] | None = field(
+        default=None, metadata=described("check name → kept?", null=True)
+    )
+    run_id: str | None = field(default=None, metadata=_RUN_ID)
+    pattern: str | None = field(
+        default=None, metadata=described("what kind of example it is", column=40)
+    )
+    sample_index: int | None = field(
+        default=None, metadata=described("which of several answers to the same example, from 0")
+    )
+    temperature: float | None = field(
+        default=None, metadata=described("at which the answer was drawn", low=0.0)
+    )
+    confidence: float | None = field(
+        default=None, metadata=described("the model's own, in its answer", low=0.0, high=1.0)
+    )
+    token_log_probs: Sequence[float] | None = field(
+        default=None,
+        metadata=described("log probability of each token of the answer", unit="nats"),
+    )
+    top_p: float | None = field(
+        default=None, metadata=described("share of probability that tokens were drawn from")
+    )
+    max_tokens: int | None = field(
+        default=None, metadata=described("how long the answer might be", unit="tokens")
+    )
+    seed: int | None = field(default=None, metadata=described("of the drawing of the answer"))
+    finish_reason: str | None = field(
+        default=None, metadata=described("as the server said it: `stop`, `length`, ...")
+    )
+    host: str | None = field(default=None, metadata=described("the server that answered"))
+    round_id: str | None = field(
+        default=None, metadata=described("the round of the preview runner", label="Round")
+    )
+    requested_checkpoint_id: str | None = field(
+        default=None,
+        metadata=described(
+            "the checkpoint that was asked for, where another one answered",
+            label="Requested checkpoint",
+        ),
+    )
+    error: str | None = field(
+        default=None,
+        metadata=described(
+            "why there is no answer, and the preview not scored; `model_answer` is then what the "
+            "server said in its place, or empty"
+        ),
+    )
+    example_loss: float | None = field(
+        default=None,
+        metadata=described(
+            "the loss of this example as the training system reckons it, in its own unit; never a "
+            "`ce`, and in no curve or rate",
+            imported_as={SNAPSHOT: "loss", INFERENCE_LOG: "loss"},
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThroughputSample(Record):
     """Speed against memory, for choosing batch size and sequence length."""
 
-    ts: datetime | None = None
-    step: int
-    tokens_per_sec: float
-    vram_used_gb: float | None = None  # GiB; on a CPU run, the process's resident memory
-    vram_pct: float | None = None
-    batch_size: int | None = None
-    sequence_length: int | None = None
-    run_id: str | None = None
+    ts: datetime | None = field(default=None, metadata=_TS)
+    step: int = field(metadata=_STEP)
+    tokens_per_sec: float = field(metadata=described("speed", unit="tokens/s", low=0.0))
+    vram_used_gb: float | None = field(
+        default=None,
+        metadata=described(
+            "memory of the training GPU; on a CPU the process's resident memory",
+            unit="GiB",
+            low=0.0,
+        ),
+    )
+    vram_pct: float | None = field(
+        default=None, metadata=described("share of it that is used", unit="percent", low=0.0)
+    )
+    batch_size: int | None = field(default=None, metadata=described("sequences in a batch"))
+    sequence_length: int | None = field(
+        default=None, metadata=described("length of each", unit="tokens")
+    )
+    run_id: str | None = field(default=None, metadata=_RUN_ID)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricPoint(Record):
     """What one optimisation step reports. NaN and infinity are kept: they are news."""
 
-    ts: datetime | None = None
-    step: int
-    loss: float | None = None
-    learning_rate: float | None = None
-    grad_norm: float | None = None
-    epoch: float | None = None
-    val_loss: float | None = None
-    tokens_per_sec: float | None = None
-    tokens: int | None = None  # trained on in this step
-    step_time_ms: float | None = None
-    run_id: str | None = None
-    current_file: str | None = None  # the data file that was trained on
+    ts: datetime | None = field(default=None, metadata=_TS)
+    step: int = field(metadata=_STEP)
+    loss: float | None = field(
+        default=None,
+        metadata=described("of the training; NaN and infinity are kept", unit="nats per token"),
+    )
+    learning_rate: float | None = field(default=None, metadata=described("of the optimiser"))
+    grad_norm: float | None = field(
+        default=None, metadata=described("Euclidean norm of the gradient")
+    )
+    epoch: float | None = field(default=None, metadata=described("passes over the data", low=0.0))
+    val_loss: float | None = field(
+        default=None,
+        metadata=described("of the validation; NaN and infinity are kept", unit="nats per token"),
+    )
+    tokens_per_sec: float | None = field(
+        default=None, metadata=described("speed", unit="tokens/s", low=0.0)
+    )
+    tokens: int | None = field(default=None, metadata=described("trained on in this step"))
+    step_time_ms: float | None = field(
+        default=None, metadata=described("how long the step took", unit="ms", low=0.0)
+    )
+    run_id: str | None = field(default=None, metadata=_RUN_ID)
+    current_file: str | None = field(
+        default=None, metadata=described("the data file that was trained on")
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvalRecord(Record):
-    """One evaluation of the weights at a step, over a whole set or one domain of it.
+    """One evaluation of the weights at a step, over a whole set or one domain of it."""
 
-    ``kind`` is "fixed" for the set that every evaluation uses, "micro" for a quick look at the
-    loss, or a name of your own.
-    """
-
-    ts: datetime | None = None
-    step: int
-    kind: str
-    domain: str | None = None  # None: the whole set
-    checkpoint_id: str | None = None
-    em: float | None = None  # exact match, 0-1
-    ce: float | None = None  # nats per token
-    ece: float | None = None  # expected calibration error, 0-1
-    loss: float | None = None
-    count: int | None = None  # examples evaluated
-    run_id: str | None = None
+    ts: datetime | None = field(default=None, metadata=_TS)
+    step: int = field(metadata=described("step of the weights that were evaluated", high=MAX_STEP))
+    kind: str = field(
+        metadata=described(
+            "`fixed`: the set that every evaluation uses; `micro`: a quick look at the loss; or "
+            "your own"
+        )
+    )
+    domain: str | None = field(
+        default=None, metadata=described("a part of the set; absent: all of it")
+    )
+    checkpoint_id: str | None = field(default=None, metadata=described("which weights"))
+    em: float | None = field(default=None, metadata=described("exact match", low=0.0, high=1.0))
+    ce: float | None = field(
+        default=None, metadata=described("cross-entropy", unit="nats per token")
+    )
+    ece: float | None = field(
+        default=None, metadata=described("expected calibration error", low=0.0, high=1.0)
+    )
+    loss: float | None = field(default=None, metadata=described("loss, for `micro`"))
+    count: int | None = field(
+        default=None,
+        metadata=described("examples evaluated; with it the app shows an interval"),
+    )
+    run_id: str | None = field(default=None, metadata=_RUN_ID)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundRecord(Record):
-    """How one round of previews ended: which checkpoint was asked what, and what it cost.
+    """How one round of previews ended: which checkpoint was asked what, and what it cost."""
 
-    ``outcome`` is "completed", "skipped" (a newer checkpoint came), "deadline", "budget" (of
-    tokens) or "failed"; ``reason`` says why in words.
-    """
-
-    ts: datetime | None = None
-    step: int
-    round_id: str
-    kind: str  # "preview", "eval", "samples" or "request"
-    checkpoint_id: str
-    outcome: str
-    reason: str | None = None
-    examples: int | None = None  # answers that the round was to bring
-    answered: int | None = None  # in all, those of before a restart included
-    errors: int | None = None
-    correct: int | None = None
-    time_s: float | None = None
-    prompt_tokens: int | None = None
-    model_tokens: int | None = None
-    run_id: str | None = None
+    ts: datetime | None = field(default=None, metadata=described("when it ended"))
+    step: int = field(metadata=described("step of the weights that were asked", high=MAX_STEP))
+    round_id: str = field(metadata=described("the id that its previews carry"))
+    kind: str = field(metadata=described("`preview`, `eval`, `samples` or `request`"))
+    checkpoint_id: str = field(metadata=described("which weights were asked"))
+    outcome: str = field(
+        metadata=described(
+            "`completed`, `skipped` (a newer checkpoint came), `deadline`, `budget` (of tokens) "
+            "or `failed`"
+        )
+    )
+    reason: str | None = field(default=None, metadata=described("why, in words"))
+    examples: int | None = field(
+        default=None, metadata=described("answers that the round was to bring")
+    )
+    answered: int | None = field(
+        default=None,
+        metadata=described("answers that came, those of before a restart included"),
+    )
+    errors: int | None = field(default=None, metadata=described("answers that failed"))
+    correct: int | None = field(default=None, metadata=described("answers that were right"))
+    time_s: float | None = field(default=None, metadata=described("what it took", unit="seconds"))
+    prompt_tokens: int | None = field(
+        default=None, metadata=described("of all prompts", unit="tokens")
+    )
+    model_tokens: int | None = field(
+        default=None, metadata=described("of all answers", unit="tokens")
+    )
+    run_id: str | None = field(default=None, metadata=_RUN_ID)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoteRecord(Record):
     """Something a person or a script wants to remember about a moment of the run."""
 
-    ts: datetime | None = None
-    text: str
-    step: int | None = None
-    run_id: str | None = None
+    ts: datetime | None = field(default=None, metadata=_TS)
+    text: str = field(metadata=described("what there is to remember"))
+    step: int | None = field(
+        default=None,
+        metadata=described("at which step; else that of the last metric before it", high=MAX_STEP),
+    )
+    run_id: str | None = field(default=None, metadata=_RUN_ID)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,151 +368,20 @@ class HeadRecord(Record):
     Each sequence has ``layers * heads`` values, layer by layer.
     """
 
-    ts: datetime | None = None
-    step: int
-    layers: int
-    heads: int
-    attention_entropy: Sequence[float] | None = None  # nats, mean over queries
-    first_token_attention: Sequence[float] | None = None  # 0-1, mean over queries
-    grad_norm: Sequence[float] | None = None
-    weight_norm: Sequence[float] | None = None
-    run_id: str | None = None
-
-
-AnyRecord = TypeVar("AnyRecord", bound=Record)
-
-
-def to_json_line(record: Record, *, run_id: str, now: str) -> bytes:
-    """One line of a log, newline included, as UTF-8.
-
-    ``run_id`` and ``now`` (an :func:`iso_timestamp`) fill in what the record leaves open. NaN and
-    infinity become the strings "NaN", "Infinity" and "-Infinity", as JSON has no such numbers.
-    """
-    plan = _PLANS[type(record)]
-    return plan.line(zip(plan.columns, plan.values_of(record), strict=True), run_id, now)
-
-
-def fields_to_json_line(
-    record_class: type[Record], fields: Mapping[str, Any], *, run_id: str, now: str
-) -> bytes:
-    """``to_json_line(record_class(**fields))``, without the cost of making the record.
-
-    Raises ``ValueError`` naming the field when one is unknown, missing or bad.
-    """
-    return _PLANS[record_class].line(fields.items(), run_id, now)
-
-
-def parse_line(record_class: type[AnyRecord], line: bytes) -> AnyRecord:
-    """The record that a log line holds; see :meth:`Record.from_mapping`.
-
-    Raises ``ValueError`` saying what is wrong with the line.
-    """
-    try:
-        values = load_json(line)
-    except ValueError as error:
-        try:
-            values = load_json(after_torn_line(line))
-        except ValueError:
-            raise ValueError(f"{record_class.__name__}: not a line of JSON: {error}") from None
-    if not isinstance(values, dict):
-        raise ValueError(f"{record_class.__name__}: expected a JSON object on the line")
-    return record_class.from_mapping(values)
-
-
-def after_torn_line(line: bytes, start: bytes = b'{"ts":"') -> bytes:
-    """What follows a torn line that another writer's line was appended to; else the line itself.
-
-    A writer killed in the middle of a long line leaves one. The ``start`` of a record cannot stand
-    inside another: in a JSON string every quote is escaped.
-    """
-    return line[max(0, line.rfind(start)) :]
-
-
-class _Column(NamedTuple):
-    """One field's place in a line, and its rule laid out for speed."""
-
-    exact: type | None
-    low: Any
-    high: Any
-    encode: Callable[[Any], str]  # for a value of exactly that type between low and high
-    place: int
-    key: str
-    rule: FieldRule
-
-
-class _Plan:
-    """A record class, prepared for checking and writing many records."""
-
-    def __init__(self, record_class: type[Record]) -> None:
-        rules = rules_of(record_class)
-        self.columns = {name: _column(rule, i) for i, (name, rule) in enumerate(rules.items())}
-        self.checks = [(c.exact, c.low, c.high, c.rule) for c in self.columns.values()]
-        self.values_of: Callable[[Record], tuple[Any, ...]] = attrgetter(*rules)
-        self._owner = record_class.__name__
-        self._required = [c.place for c in self.columns.values() if c.rule.required]
-        self._ts, self._run_id = self.columns["ts"].place, self.columns["run_id"].place
-        self._blank = [
-            column.key + "null" if name in record_class.null_when_unknown else ""
-            for name, column in self.columns.items()
-        ]
-
-    def line(self, fields: Iterable[tuple[str, Any]], run_id: str, now: str) -> bytes:
-        """The line of these fields, which are checked, in the order of their definition."""
-        columns = self.columns
-        parts = self._blank.copy()
-        for name, value in fields:
-            try:
-                exact, low, high, encode, place, key, rule = columns[name]
-            except KeyError:
-                unknown_field(self._owner, name, columns)
-            if type(value) is exact and low <= value <= high:
-                parts[place] = key + encode(value)
-            elif value is not None:
-                plain = rule.checked(value)
-                parts[place] = key + (to_json(plain) if exact is float else encode(plain))
-        for place in self._required:
-            if not parts[place]:
-                list(columns.values())[place].rule.missing()
-        if not parts[self._ts]:
-            parts[self._ts] = f'"ts":"{now}"'
-        if not parts[self._run_id]:
-            parts[self._run_id] = f',"run_id":{_encode_name(run_id)}'
-        return to_utf8("{" + "".join(parts) + "}\n")
-
-
-def _column(rule: FieldRule, place: int) -> _Column:
-    low, high = rule.low, rule.high
-    if rule.kind == "float":  # infinity, which JSON lacks, takes the slow way
-        low, high = max(low, -sys.float_info.max), min(high, sys.float_info.max)
-    encode = _ENCODERS.get(rule.kind, to_json)
-    if rule.kind == "str" and rule.low:  # a name: few of them, written again and again
-        encode = _encode_name
-    key = f'{"," if place else ""}"{rule.name}":'
-    return _Column(rule.exact, low, high, encode, place, key, rule)
-
-
-def _encode_flags(flags: Mapping[str, bool]) -> str:
-    pairs = [f"{encode_text(name)}:{_TRUE_OR_FALSE[flag]}" for name, flag in flags.items()]
-    return f"{{{','.join(pairs)}}}"
-
-
-_encode_name: Callable[[str], str] = lru_cache(maxsize=1024)(encode_text)
-_TRUE_OR_FALSE = {True: "true", False: "false"}
-_ENCODERS: Mapping[str, Callable[[Any], str]] = {
-    "int": int.__repr__,
-    "float": float.__repr__,
-    "str": encode_text,
-    "bool": _TRUE_OR_FALSE.__getitem__,
-    "Mapping[str, bool]": _encode_flags,
-}
-
-
-class _Plans(dict[type[Record], _Plan]):
-    """Made when a class is first met."""
-
-    def __missing__(self, record_class: type[Record]) -> _Plan:
-        plan = self[record_class] = _Plan(record_class)
-        return plan
-
-
-_PLANS = _Plans()
+    ts: datetime | None = field(default=None, metadata=_TS)
+    step: int = field(metadata=_STEP)
+    layers: int = field(metadata=described("of the model"))
+    heads: int = field(metadata=described("of each layer"))
+    attention_entropy: Sequence[float] | None = field(
+        default=None, metadata=described("mean over queries", unit="nats")
+    )
+    first_token_attention: Sequence[float] | None = field(
+        default=None, metadata=described("share of the attention, 0 to 1, mean over queries")
+    )
+    grad_norm: Sequence[float] | None = field(
+        default=None, metadata=described("Euclidean norm of the gradient of what is the head's")
+    )
+    weight_norm: Sequence[float] | None = field(
+        default=None, metadata=described("Euclidean norm of the weights that are the head's")
+    )
+    run_id: str | None = field(default=None, metadata=_RUN_ID)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +15,23 @@ from tests.support import ROOT, free_port, process, wait_until
 pytestmark = pytest.mark.browser
 
 BACKGROUND = "rgb(247, 248, 248)"  # of [theme.light] in .streamlit/config.toml
+# A launcher of somebody's own: neither its directory nor the working directory has our settings.
+LAUNCHER = """
+from app.server import create_app, server_config
+from app.settings import load_settings
+
+def made():
+    return create_app(load_settings())
+
+if __name__ == "__main__":
+    made().run(config=server_config(load_settings()))
+"""
 STARTS = {
+    "control-room serve": ["control_room", "serve", "--port", "{port}"],
     "python -m app": ["app", "--port", "{port}"],
     "uvicorn": ["uvicorn", "app.server:app", "--port", "{port}"],
+    "a factory for uvicorn": ["uvicorn", "--factory", "launcher:made", "--port", "{port}"],
+    "a launcher": ["launcher"],
     "streamlit run": ["streamlit", "run", str(ROOT / "app" / "server.py"), "--server.port={port}"],
 }
 
@@ -34,9 +49,11 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Of an app that was started so, in an empty directory."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "launcher.py").write_text(LAUNCHER)
     port = free_port()
     environment = {
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path / "mine")]),
         "CONTROL_ROOM_RUN_DIR": str(tmp_path / "run"),
         "CONTROL_ROOM_PORT": str(port),
     }

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
-from control_room import Recorder
+from control_room import Recorder, api_types
+from control_room.api_methods import ApiMethods
 from control_room.client import ApiError, Client
 from tests.support import free_port, serving_app
 
 COUNT = 1_200
+NOTHING_TO_TELL = {("compare", 404), ("compare_flips", 404), ("heads", 404)}
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +57,30 @@ def test_series_samples_and_heatmap_are_told(client: Client) -> None:
     assert (series["total"], len(series["points"]) <= 10) == (COUNT - 100, True)
     assert client.throughput_samples()["count"] == 1
     assert client.heatmap()["cells"][0]["count"] == COUNT
+
+
+def test_every_method_answers_with_the_fields_of_its_type(client: Client) -> None:
+    for name, method in inspect.getmembers(client, inspect.ismethod):
+        if name not in vars(ApiMethods) or name.startswith("_") or name == "one_preview":
+            continue
+        fields = get_type_hints(getattr(ApiMethods, name), vars(api_types) | {"datetime": datetime})
+        try:
+            answer = method()
+        except ApiError as error:
+            assert (name, error.status) in NOTHING_TO_TELL, error
+        else:
+            assert answer.keys() <= fields["return"].__annotations__.keys(), name
+            assert fields["return"].__annotations__.keys() - answer.keys() <= {"cut", "whole"}, name
+
+
+def test_what_is_asked_for_narrows_the_answer(client: Client) -> None:
+    rates = client.rates(exact_match=True, since=datetime(2000, 1, 1, tzinfo=UTC))
+    assert rates["overall"]["em"] == 1.0
+    assert rates["overall"]["count"] == COUNT // 4
+    assert client.runs(limit=1)["runs"][0]["name"] == "run"
+    with pytest.raises(ApiError, match="not two regimes to compare") as refused:
+        client.compare(by="regime")
+    assert refused.value.status == 404
 
 
 def test_one_preview_is_found_by_its_id(client: Client) -> None:

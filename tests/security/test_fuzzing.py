@@ -25,7 +25,7 @@ from websockets.typing import Subprotocol
 from tests.security.hostile_run import TEXTS, record_hostile_run
 from tests.support import PATIENCE_S, serving_app, wait_until
 
-EXAMPLES = 150  # of each operation that has parameters, and as many that are wrong on purpose
+EXAMPLES = 75  # of each operation that has parameters, and as many that are wrong on purpose
 LEAST_CASES = 2_500  # in all
 OWN_CASES = 3_000  # sent as bytes, as no client would
 FRAMES = 200

@@ -34,9 +34,9 @@ READS_MARKDOWN = {
 ALSO = ("help", "captions")
 # Names that hold our own words wherever they stand, and why.
 OURS = {
-    ("app/ui/main.py", "path"): "a file in pages/",
-    ("app/ui/main.py", "TITLES.get(name, name.replace('_', ' ').capitalize())"): "its name",
-    ("app/ui/filter_bar.py", "label"): "written out where the bar is made",
+    ("app/ui/main.py", "file.path"): "a file of pages/ or pages_dir",
+    ("app/ui/main.py", "file.page.title"): "what that file declares",
+    ("app/ui/filter_bar.py", "label"): "declared with the filter",
     ("pages/compare.py", "label"): "A, before and B, after",
     ("pages/compare.py", "KINDS"): "the four kinds of sides",
     ("pages/evals.py", "title"): "written out beside it",

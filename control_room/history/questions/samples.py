@@ -16,6 +16,8 @@ from control_room.history.queries import Cursor
 from control_room.history.questions.greedy import KEY
 from control_room.statistics.intervals import Z_95
 
+PASS_AT = (1, 2, 3, 4, 5, 6, 8, 10, 16, 32, 64)  # the k of pass@k that are shown
+
 # Answers are the same when they differ in case and space alone.
 _ANSWER = "lower(trim(regexp_replace(model_answer, '\\s+', ' ', 'g')))"
 _SAMPLED = "exact_match IS NOT NULL AND example_id IS NOT NULL"

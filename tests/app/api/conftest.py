@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from fastapi.testclient import TestClient
 
+from app.api import create_api
+from app.settings import load_settings
+from app.watch.monitor import Monitor
+from app.watch.runs import Runs
 from control_room import PreviewRecord, Recorder
+from control_room.history.queries import Cursor
+from tests.analysed import record_run
 from tests.support import serving_app, wait_until
 
 COUNT = 30
@@ -72,3 +82,46 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def client(address: str) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=address, timeout=30) as opened:
         yield opened
+
+
+@dataclass(frozen=True)
+class Analysed:
+    """An app over ``run``, which learns, with ``other`` beside it, which does not."""
+
+    monitor: Monitor
+    client: TestClient
+
+    def cursor(self) -> Cursor:
+        return self.monitor.history.cursor()
+
+    def answer(self, address: str) -> Any:
+        """In JSON; another run's history is read when it is first wanted, which is waited for."""
+        wait_until(lambda: self.client.get(address).status_code != 503, what=address)
+        answer = self.client.get(address)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+
+@contextmanager
+def watched(run_dir: Path, *runs: str, has_logs: bool = True) -> Iterator[Analysed]:
+    """The API over a run, once its history is read where it has one."""
+    monitor = Monitor(load_settings({"run_dir": str(run_dir), "runs": list(runs)}))
+    served = Runs(monitor)
+    monitor.history.want()
+    monitor.start()
+    try:
+        if has_logs:
+            wait_until(lambda: monitor.history.state == "ready", 60, "the history")
+        yield Analysed(monitor, TestClient(create_api(monitor, served)))
+    finally:
+        served.close()
+        monitor.stop()
+
+
+@pytest.fixture(scope="session")
+def analysed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Analysed]:
+    directory = tmp_path_factory.mktemp("analysed")
+    record_run(directory / "run")
+    record_run(directory / "other", seed=1, learns=False)
+    with watched(directory / "run", str(directory / "*")) as served:
+        yield served

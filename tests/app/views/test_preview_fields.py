@@ -15,6 +15,7 @@ import httpx
 import pyarrow.parquet
 import pytest
 
+from app import field_tables
 from app.cards import preview
 from control_room import PreviewRecord, Recorder, RunDir
 from control_room.client import Client
@@ -145,6 +146,16 @@ def test_one_preview_read_whole_on_the_page_shows_it(run: RunDir, name: str) -> 
         assert name in shown
     else:
         assert str(value) in shown
+
+
+@pytest.mark.parametrize("name", LOGGED)
+def test_the_api_and_the_documentation_say_what_it_means(client: httpx.Client, name: str) -> None:
+    schemas = client.get("/api/openapi.json").json()["components"]["schemas"]
+    about = rules_of(PreviewRecord)[name].about
+    described = schemas["LoggedPreview"]["properties"][name]["description"]
+    assert about.meaning[1:] in described and about.unit in described
+    assert (name in schemas["LatestPreview"]["properties"]) is (name not in LISTS)
+    assert f"| `{name}` |" in field_tables.PAGE.read_text(encoding="utf-8")
 
 
 def test_what_was_not_logged_is_named_on_the_page(tmp_path: Any) -> None:

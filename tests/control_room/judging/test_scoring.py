@@ -121,6 +121,18 @@ class TestContracts:
         with pytest.raises(ValueError, match=f"contract of mine: .*{named}"):
             contracts_from({"mine": [check]})
 
+    def test_the_largest_contract_over_a_long_answer_counts_no_further_than_it_must(self) -> None:
+        check = {"symbols": ["a", *(f"{n}" for n in range(99))], "min_repeats": 1, "max_repeats": 3}
+        checks = [
+            {"check": kind, "name": f"{kind}{n}", **check}
+            for kind in ("prefix_repeat", "suffix_repeat")
+            for n in range(10)
+        ]
+        contracts = contracts_from({"mine": checks})
+        status = contract_status("mine", "a" * 1_000_000, contracts=contracts)
+        assert set(status.values()) == {False}
+        assert all(contract_status("mine", "aaa b aaa", contracts=contracts).values())
+
     @pytest.mark.parametrize(
         ("checks", "named"),
         [("*", "a list of checks"), (["*"], "a list of checks"), ([{}] * 21, "21 checks")],

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from control_room.rundir import RunDir
+
 
 def may_follow_links(parser: argparse.ArgumentParser) -> None:
     """Add it; it is given once for each directory outside that links may lead to."""
@@ -16,3 +18,8 @@ def may_follow_links(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="a directory outside that links in the run directory may lead to",
     )
+
+
+def run_of(arguments: argparse.Namespace) -> RunDir:
+    """The run of ``--run-dir``, with the directories that its links may lead to."""
+    return RunDir(arguments.run_dir, tuple(arguments.follow_links))
