@@ -31,10 +31,11 @@ test-integrations: $(INTEGRATIONS)/.done  ## run the tests against other people'
 test-package: $(VENV)/.dev  ## build the distribution, install it, and start the app and demo from it
 	$(BIN)/python -m pytest -m packaging tests/packaging
 
-lint: $(VENV)/.dev  ## style and types
+lint: $(VENV)/.dev  ## style, types and which way imports go
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: $(VENV)/.dev  ## rewrite the code in the house style
 	$(BIN)/ruff check --fix .
@@ -47,7 +48,7 @@ tools:  ## find Chromium and sshd, or install Debian's
 	@sh tests/ensure_tools.sh
 
 clean:  ## remove the environment and caches, never run data
-	rm -rf $(VENV) $(INTEGRATIONS) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(INTEGRATIONS) $(PEERS) .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \

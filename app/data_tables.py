@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from control_room.judging.scoring import FAILURES
+from control_room.recording.fields import rules_of
 from control_room.recording.metrics import METRICS
+from control_room.recording.records import MetricPoint
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "DATA.md"
 
@@ -30,13 +32,13 @@ def _replaced(page: str, name: str, lines: Iterable[str]) -> str:
 def _metrics() -> Iterator[str]:
     yield "| metric | unit | meaning | in a metric line | in the status file | imported from |"
     yield "|---|---|---|---|---|---|"
+    fields = rules_of(MetricPoint)
     for each in METRICS:
+        unit = fields[each.name].about.unit if each.logged else each.unit
         status = _names((each.name, *each.status_names)) if each.live else ""
         logged = "yes" if each.logged else ""
         imported = _names(each.library_names)
-        yield (
-            f"| `{each.name}` | {each.unit} | {each.meaning} | {logged} | {status} | {imported} |"
-        )
+        yield (f"| `{each.name}` | {unit} | {each.meaning} | {logged} | {status} | {imported} |")
 
 
 def _failures() -> Iterator[str]:

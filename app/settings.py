@@ -33,7 +33,7 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as EnvironmentError_
 
-from app.serving.hosts import host_name
+from app.host_names import host_name
 from collectors.machines.ssh_reading import SshTarget
 from control_room.history.sql.processes import SqlLimits
 from control_room.logs.patterns import PatternRule

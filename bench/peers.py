@@ -21,7 +21,7 @@ from bench.rows import Row, at_least, at_most
 _ROOT = Path(__file__).resolve().parent.parent
 _PYTHON = _ROOT / ".venv-peers" / "bin" / "python"
 _PEERS = {
-    "control_room": "control_room",
+    "control_room": "control_room.recording.recorder",  # the package itself loads nothing
     "trackio": "trackio",
     "tensorboard": "torch.utils.tensorboard",
     "aim": "aim",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -21,7 +22,7 @@ from control_room import PreviewRecord, Recorder
 
 _CALLS = 20_000
 _STATUS_CALLS = 1_000
-_IMPORTS = 7
+_IMPORTS = 30
 
 # About 1.1 KB as a line, a usual size of a preview.
 _PREVIEW: dict[str, Any] = {
@@ -80,7 +81,7 @@ def measure() -> list[Row]:
                 calls=_STATUS_CALLS,
             ),
             at_least("metric points stored in a row", _per_second(recorder), "records/s", 80_000),
-            at_most("import control_room", _import_ms(), "ms", 30.0),
+            *_import_rows(),
         ]
 
 
@@ -130,20 +131,38 @@ def _per_second(recorder: Recorder) -> float:
     return 1e9 * _CALLS / (perf_counter_ns() - begin)
 
 
-def _import_ms() -> float:
-    """The median of fresh interpreters with compiled modules, as after a first import."""
-    code = (
-        "from time import perf_counter_ns as now; begin = now(); import control_room; "
-        "print((now() - begin) / 1e6)"
-    )
+def _import_rows() -> list[Row]:
+    """What the package costs, and what the first Recorder that is named costs."""
+    package_ms, package_mb = _import_cost("import control_room")
+    recorder_ms, recorder_mb = _import_cost("from control_room import Recorder")
+    return [
+        at_most("import control_room", package_ms, "ms", 20.0),
+        at_most("import control_room, memory", package_mb, "MB", 5.0),
+        Row("from control_room import Recorder", recorder_ms, "ms"),
+        Row("from control_room import Recorder, memory", recorder_mb, "MB"),
+    ]
+
+
+def _import_cost(statement: str) -> tuple[float, float]:
+    """Milliseconds and resident MiB: medians of fresh interpreters with compiled modules."""
+    code = f"""
+from time import perf_counter_ns as now
+def resident_mb():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * {resource.getpagesize()} / 2**20
+before_mb, begin = resident_mb(), now()
+{statement}
+print((now() - begin) / 1e6, resident_mb() - before_mb)
+"""
     with tempfile.TemporaryDirectory() as cache:
         environment = {**os.environ, "PYTHONPYCACHEPREFIX": cache}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        times_ms = [
-            float(subprocess.check_output([sys.executable, "-c", code], env=environment))
+        costs = [
+            subprocess.check_output([sys.executable, "-c", code], env=environment).split()
             for _ in range(1 + _IMPORTS)
         ]
-    return median(times_ms[1:])
+    times_ms, memory_mb = zip(*costs[1:], strict=True)
+    return median(map(float, times_ms)), median(map(float, memory_mb))
 
 
 if __name__ == "__main__":

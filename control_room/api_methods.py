@@ -824,10 +824,10 @@ class ApiMethods:
         curve: Literal[
             "loss",
             "val_loss",
-            "exact_match",
             "learning_rate",
             "grad_norm",
             "tokens_per_sec",
+            "exact_match",
         ] = "loss",
         points: int = 500,
     ) -> RunCurve:

@@ -868,10 +868,10 @@ class RunCurve(TypedDict):
     curve: Literal[
         "loss",
         "val_loss",
-        "exact_match",
         "learning_rate",
         "grad_norm",
         "tokens_per_sec",
+        "exact_match",
     ]
     points: list[CurvePoint]
     total: int

@@ -17,7 +17,8 @@ from urllib.request import Request, urlopen
 
 from control_room.api_methods import ApiMethods
 from control_room.error_words import words_for
-from control_room.security.address import Address, BadAddress, shown_url
+from control_room.security.address import Address, BadAddress
+from control_room.security.redaction import shown_url
 
 if TYPE_CHECKING:
     from control_room.api_types import LoggedPreview, MetricSeries, PreviewHistory

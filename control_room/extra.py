@@ -12,7 +12,7 @@ class MissingExtra(ImportError):
     """A package of an extra is not installed. The message says how to install it."""
 
 
-def load_extra(module: str, *, extra: str) -> Any:
+def load_extra(module: str, *, extra: str = "history") -> Any:
     """The module called ``module``. Raises :class:`MissingExtra`."""
     try:
         return import_module(module)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from control_room.security.inside import Inside
+if TYPE_CHECKING:
+    from control_room.security.inside import Inside
 
 LogKind = Literal["preview", "throughput", "metrics", "eval", "round", "note", "heads", "refused"]
 LOG_KINDS: tuple[LogKind, ...] = (
@@ -60,6 +61,9 @@ class RunDir:
     @property
     def inside(self) -> Inside:
         """What opens its files, and follows no link out of it."""
+        # A trainer's own directory is not guarded, so its import need not wait for this.
+        from control_room.security.inside import Inside
+
         return Inside(self.path, self.follow_links)
 
     @property

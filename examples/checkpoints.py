@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from control_room import RunDir
+from control_room.atomic import replace_file, whole_file
 from examples.model import Params
 from examples.optimizer import Adam
 
@@ -55,12 +56,10 @@ class CheckpointStore:
         arrays |= {f"first/{key}": value for key, value in optimizer.first.items()}
         arrays |= {f"second/{key}": value for key, value in optimizer.second.items()}
         state = {"step": step, "adam_steps": optimizer.steps, "progress": progress}
-        unfinished = path.with_suffix(".npz.tmp")
-        with unfinished.open("wb") as file:
+        with whole_file(path) as file:
             # Any: numpy's stubs take the arrays' names for the function's own options.
             everything: Any = {**arrays, "state": np.array(json.dumps(state))}
             np.savez(file, **everything)
-        unfinished.replace(path)
         self._list(name, path, step, metrics)
         self._snapshot(path, step, metrics)
         self._let_go()
@@ -143,10 +142,8 @@ class CheckpointStore:
             return {"checkpoints": [], "snapshots": []}
 
     def _write_index(self) -> None:
-        unfinished = self._index_file.with_suffix(".json.tmp")
         told = {"keep_newest": KEPT, **self._index}
-        unfinished.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-        unfinished.replace(self._index_file)
+        replace_file(self._index_file, f"{json.dumps(told, indent=2)}\n".encode())
 
 
 def load_params(path: Path, params: Params) -> int:

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from control_room import RunDir
+from control_room.atomic import whole_file
 from control_room.rundir import QUEUE_PRIORITIES, QueuePriority
 from examples.tasks import Example
 
@@ -49,11 +50,9 @@ class DataQueue:
     def add(self, priority: QueuePriority, name: str, examples: Iterable[Example]) -> None:
         """Write a file into the queue; it appears there whole or not at all."""
         path = self._waiting[priority] / f"{name}.jsonl"
-        unfinished = path.with_suffix(".jsonl.tmp")
-        with unfinished.open("w", encoding="utf-8") as file:
+        with whole_file(path) as file:
             for example in examples:
-                file.write(json.dumps(asdict(example), ensure_ascii=False) + "\n")
-        unfinished.rename(path)
+                file.write(json.dumps(asdict(example), ensure_ascii=False).encode() + b"\n")
 
     def take(self) -> DataFile | None:
         """The next file, moved to ``processing``: what an interrupted run left, then by priority.

@@ -12,6 +12,7 @@ from itertools import cycle
 from typing import Any
 
 from control_room import Recorder
+from control_room.recording.closed_words import Phase
 from control_room.rundir import QueuePriority
 from examples.batching import in_batches, token_budget
 from examples.checkpoints import CheckpointStore
@@ -298,7 +299,7 @@ class Trainer:
         return self._stopping()
 
     @contextmanager
-    def _phase(self, phase: str) -> Iterator[None]:
+    def _phase(self, phase: Phase) -> Iterator[None]:
         self._recorder.update_status(phase=phase, current_step=self._step)
         yield
         self._recorder.update_status(phase="training")

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from markupsafe import Markup
 
 from app.cards import kit
+from app.cards.draw_html import draw_html
 from app.charts import base as charts
 from app.charts.base import Chart, HeatmapLimits
+from app.text.html import fill
 from app.ui.chart_box import chart_box
 from app.ui.current import monitor
 from app.ui.filter_bar import filter_bar, length_query
@@ -21,8 +24,9 @@ from app.watch.reported_throughput import points_told, settings_told, told_sampl
 from control_room.history.filters import PreviewFilter
 from control_room.history.queries import Cursor
 from control_room.history.questions import aggregates
-from control_room.history.questions.aggregates import Rate, Statistics
+from control_room.history.questions.aggregates import Statistics
 from control_room.history.questions.notes import notes
+from control_room.statistics.exact_match import ExactMatchRate
 
 PAGE = Page(title="Analytics", icon=":material/analytics:", order=30)
 
@@ -34,7 +38,7 @@ LIVE_S = 5.0
 def main() -> None:
     """Draw the page."""
     bar = st.container(horizontal=True, horizontal_alignment="distribute")
-    bar.html('<div class="cr"><h3>Analytics</h3></div>', width="content")
+    draw_html(kit.card("Analytics"), place=bar, width="content")
     cursor = history_or_wait()
     if cursor is None:
         _told_throughput()
@@ -74,7 +78,7 @@ def rates(statistics: Statistics) -> None:
     """Exact match over all, by regime and by source, with intervals."""
     overall = statistics.overall
     if not overall.count:
-        st.html(kit.empty("Exact match", NO_SCORED, "Clear a filter, or wait for previews."))
+        draw_html(kit.empty("Exact match", NO_SCORED, "Clear a filter, or wait for previews."))
         return
     groups = [
         kit.heading(title) + kit.bar_rows((name, _pct(rate), _said(rate)) for name, rate in items)
@@ -87,13 +91,12 @@ def rates(statistics: Statistics) -> None:
     notes = f"{overall.count:,} scored previews; brackets are 95 % intervals (Wilson)."
     if statistics.unscored:
         notes += f" {statistics.unscored:,} previews were not scored and count nowhere."
-    columns = "".join(f"<div>{group}</div>" for group in groups)
     figure = kit.percent(overall.em, 1)
-    st.html(
+    draw_html(
         kit.card(
             "Exact match",
-            kit.figures([("Overall", f"{figure} <small>{_range(overall)}</small>")]),
-            f'<div class="cr-machines">{columns}</div>',
+            kit.figures([("Overall", fill("{} <small>{}</small>", figure, _range(overall)))]),
+            kit.columns(groups),
             kit.note(notes),
         )
     )
@@ -198,17 +201,17 @@ CHARTS: tuple[tuple[str, str, Callable[[Cursor, PreviewFilter], Chart], str], ..
 )
 
 
-def _pct(rate: Rate) -> float | None:
+def _pct(rate: ExactMatchRate) -> float | None:
     return None if rate.em is None else 100 * rate.em
 
 
-def _range(rate: Rate) -> str:
+def _range(rate: ExactMatchRate) -> str:
     low, high = rate.interval or (0.0, 1.0)
     return f"[{100 * low:.0f}-{100 * high:.0f}]"
 
 
-def _said(rate: Rate) -> str:
-    return f"{kit.percent(rate.em)} {_range(rate)}"
+def _said(rate: ExactMatchRate) -> Markup:
+    return fill("{} {}", kit.percent(rate.em), _range(rate))
 
 
 main()

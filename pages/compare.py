@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import streamlit as st
+from markupsafe import Markup
 
 from app.cards import kit, preview
+from app.cards.draw_html import draw_html
 from app.charts import compare as charts_compare
 from app.text.diff import word_diff
+from app.text.html import fill
 from app.text.visible import cell
 from app.ui.chart_box import chart_box
 from app.ui.current import monitor, runs
@@ -25,13 +28,13 @@ FLIPS_SHOWN = 200
 
 def main() -> None:
     """Draw the page."""
-    st.html('<div class="cr"><h3>Compare</h3></div>')
+    draw_html(kit.card("Compare"))
     cursor = history_or_wait()
     if cursor is None:
         return
     kind, a, b = choose(cursor)
     if a is None or b is None:
-        st.html(
+        draw_html(
             kit.empty(
                 "Compare",
                 f"There are not two {kind}s to compare.",
@@ -120,11 +123,11 @@ def verdict(found: Comparison, a: str, b: str) -> None:
     ]
     difference = found.difference
     if difference is not None:
-        figures.append(("Difference, B − A", f"{100 * difference:+.1f} points"))
+        figures.append(("Difference, B − A", kit.text(f"{100 * difference:+.1f} points")))
     if found.common:
-        figures.append(("Fixed / broken", f"{found.fixed:,} / {found.broken:,}"))
+        figures.append(("Fixed / broken", kit.text(f"{found.fixed:,} / {found.broken:,}")))
     with st.container(border=True, key="card-verdict"):
-        st.html(kit.card("Verdict", kit.figures(figures), kit.note(said(found))))
+        draw_html(kit.card("Verdict", kit.figures(figures), kit.note(said(found))))
 
 
 def said(found: Comparison) -> str:
@@ -163,7 +166,7 @@ def flips(pair: PairOfSides, found: Comparison) -> None:
     )
     turned = pair.flips(fixed=wanted == "fixed", limit=FLIPS_SHOWN)
     if not turned:
-        st.html(kit.empty("Flips", f"No example was {wanted}.", "Look at the other kind."))
+        draw_html(kit.empty("Flips", f"No example was {wanted}.", "Look at the other kind."))
         return
     if len(turned) < (every := found.fixed if wanted == "fixed" else found.broken):
         st.caption(f"The newest {len(turned)} of {every:,}.")
@@ -198,9 +201,13 @@ def _row(flip: Flip) -> dict[str, str]:
 def draw_flip(flip: Flip) -> None:
     """Prompt, golden answer and both answers, what differs from the golden one marked."""
     after = flip.after
-    st.html(
-        f'<div class="cr">{kit.heading("Prompt")}{kit.text_box(kit.text(after.prompt))}'
-        f"{kit.heading('Golden')}{kit.text_box(kit.text(after.golden))}</div>"
+    draw_html(
+        kit.bare(
+            kit.heading("Prompt"),
+            kit.text_box(kit.text(after.prompt)),
+            kit.heading("Golden"),
+            kit.text_box(kit.text(after.golden)),
+        )
     )
     left, right = st.columns(2, gap="small")
     for place, name, answer in ((left, "A", flip.before), (right, "B", after)):
@@ -208,17 +215,25 @@ def draw_flip(flip: Flip) -> None:
         why = preview.why_no_answer(answer)
         text = word_diff(after.golden, answer.model_answer).answer_html
         with place:
-            st.html(
-                f'<div class="cr">{kit.heading(f"{name}, step {answer.step:,} · {mark}")}'
-                f"{kit.text_box(text) if why is None else kit.problems([why])}</div>"
+            draw_html(
+                kit.bare(
+                    kit.heading(f"{name}, step {answer.step:,} · {mark}"),
+                    kit.text_box(text) if why is None else kit.problems([why]),
+                )
             )
 
 
-def _rate(em: float | None, interval: tuple[float, float] | None, count: int) -> str:
+def _rate(em: float | None, interval: tuple[float, float] | None, count: int) -> Markup:
     if em is None or interval is None:
         return kit.missing("no scored preview")
     low, high = interval
-    return f"{kit.percent(em, 1)} <small>[{100 * low:.0f}-{100 * high:.0f}] of {count:,}</small>"
+    return fill(
+        "{} <small>[{:.0f}-{:.0f}] of {:,}</small>",
+        kit.percent(em, 1),
+        100 * low,
+        100 * high,
+        count,
+    )
 
 
 main()

@@ -7,6 +7,7 @@ from datetime import datetime
 import streamlit as st
 
 from app.cards import kit
+from app.cards.draw_html import draw_html
 from app.charts import analysis as charts_analysis
 from app.charts.base import Chart
 from app.charts.notes import with_notes
@@ -36,7 +37,7 @@ NO_EVALS = 'Call recorder.log_eval(step=…, kind="fixed", em=…, ce=…, ece=�
 
 def main() -> None:
     """Draw the page."""
-    st.html('<div class="cr"><h3>Evals</h3></div>')
+    draw_html(kit.card("Evals"))
     cursor = history_or_wait()
     if cursor is None:
         return
@@ -82,17 +83,17 @@ def calibration(cursor: Cursor) -> None:
     found = reliability(cursor, wanted, binning=binning)
     if found.bins:
         ece, mce = expected_calibration_error(found.bins), maximum_calibration_error(found.bins)
-        st.html(
-            '<div class="cr">'
-            + kit.figures(
-                [
-                    ("Calibration error (ECE)", kit.number(ece, 3)),
-                    ("Largest gap (MCE)", kit.number(mce, 3)),
-                    ("Brier score", kit.number(found.brier, 3)),
-                ],
-                small=True,
+        draw_html(
+            kit.bare(
+                kit.figures(
+                    [
+                        ("Calibration error (ECE)", kit.number(ece, 3)),
+                        ("Largest gap (MCE)", kit.number(mce, 3)),
+                        ("Brier score", kit.number(found.brier, 3)),
+                    ],
+                    small=True,
+                )
             )
-            + "</div>"
         )
     chart = charts_analysis.reliability(found.bins)
     said = (
@@ -134,14 +135,14 @@ def domains(cursor: Cursor) -> None:
             by_domain.setdefault(each.domain, []).append(each)
     if not by_domain:
         tells = 'recorder.log_eval(..., domain="…", em=…) tells them.'
-        st.html(kit.empty("By domain", "No domain was evaluated.", tells))
+        draw_html(kit.empty("By domain", "No domain was evaluated.", tells))
         return
     told = [each.step for own in by_domain.values() for each in own]
     steps = (min(told), max(told))
     drawn = {name: charts_analysis.domain_em(own, steps) for name, own in by_domain.items()}
     rows = [row for chart in drawn.values() for row in chart.rows]
     with st.container(horizontal=True):
-        st.html(kit.card("By domain"))
+        draw_html(kit.card("By domain"))
         csv_button("evals-domains", Chart({}, "", rows))
     with st.grid(4, min_column_width=220, gap="small"):
         for name, chart in drawn.items():
@@ -152,7 +153,7 @@ def domains(cursor: Cursor) -> None:
                 config={"displaylogo": False, "displayModeBar": False},
             )
     if left_out := [f"{name}: {c.left_out}" for name, c in drawn.items() if c.left_out]:
-        st.html(f'<div class="cr">{kit.note(" ".join(left_out))}</div>')
+        draw_html(kit.bare(kit.note(" ".join(left_out))))
 
 
 def kept() -> None:
@@ -160,7 +161,7 @@ def kept() -> None:
     reading = monitor().sources["snapshots"].reading or SnapshotsReading()
     rows = kept_rows(reading, datetime.now().astimezone())
     if not rows:
-        st.html(
+        draw_html(
             kit.empty(
                 "Checkpoints and snapshots",
                 "None is listed.",
@@ -169,7 +170,7 @@ def kept() -> None:
             )
         )
         return
-    st.html(kit.card("Checkpoints and snapshots"))
+    draw_html(kit.card("Checkpoints and snapshots"))
     st.dataframe(
         rows,
         hide_index=True,
@@ -182,7 +183,7 @@ def kept() -> None:
         },
     )
     if reading.problem:
-        st.html(f'<div class="cr">{kit.problems([reading.problem])}</div>')
+        draw_html(kit.bare(kit.problems([reading.problem])))
 
 
 main()

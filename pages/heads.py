@@ -5,7 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from app.cards import kit
+from app.cards.draw_html import draw_html
 from app.charts import heads as charts_heads
+from app.text.html import text
 from app.ui.chart_box import chart_box
 from app.ui.page_files import Page
 from app.ui.waiting import history_or_wait
@@ -28,13 +30,13 @@ NEXT_STEP = (
 
 def main() -> None:
     """Draw the page."""
-    st.html('<div class="cr"><h3>Attention heads</h3></div>')
+    draw_html(kit.card("Attention heads"))
     cursor = history_or_wait()
     if cursor is None:
         return
     steps = head_steps(cursor)
     if not steps:
-        st.html(kit.empty("Attention heads", "No head has been recorded.", NEXT_STEP))
+        draw_html(kit.empty("Attention heads", "No head has been recorded.", NEXT_STEP))
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         step = choose_step(steps)
@@ -79,7 +81,8 @@ def draw(cursor: Cursor, found: HeadDiagnostics, first: HeadDiagnostics, name: s
         )
     with st.container(border=True, key="card-findings"):
         rows = [
-            (f"layer {each.layer}, head {each.head}", each.rule, each.said) for each in findings
+            (text(f"layer {each.layer}, head {each.head}"), text(each.rule), text(each.said))
+            for each in findings
         ]
         parts = (
             [kit.table(("Head", "Rule", "Measured"), rows)]
@@ -87,7 +90,7 @@ def draw(cursor: Cursor, found: HeadDiagnostics, first: HeadDiagnostics, name: s
             else [kit.note("No head is pointed out at this step.")]
         )
         rules = "; ".join(f"{rule}: {meaning}" for rule, meaning in RULES)
-        st.html(
+        draw_html(
             kit.card(
                 "Pointed out",
                 *parts,

@@ -8,6 +8,8 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from app.cards import kit, preview, preview_table
+from app.cards.draw_html import draw_html
+from app.text.html import NOTHING, fill, join
 from app.text.markdown import plain
 from app.ui.current import is_in_api, monitor
 from app.ui.filter_bar import filter_bar, write_address
@@ -28,7 +30,7 @@ MOST_ANSWERS, MOST_TURNS = 50, 8  # of one example that are shown
 
 def main() -> None:
     """Draw the page."""
-    st.html('<div class="cr"><h3>Preview history</h3></div>')
+    draw_html(kit.card("Preview history"))
     for text in monitor().views.preview.history_problems:
         st.warning(plain(text))
     cursor = history_or_wait()
@@ -54,7 +56,7 @@ def main() -> None:
         for file, count, line, reason in queries.reject_counts(cursor)
     ]
     if left_out:
-        st.html(f'<div class="cr">{kit.problems(left_out)}</div>')
+        draw_html(kit.bare(kit.problems(left_out)))
 
 
 def current_page() -> int:
@@ -72,14 +74,18 @@ def current_page() -> int:
 def heading(page: PreviewPage, wanted: PreviewFilter, offset: int) -> None:
     """How many there are, and the files that hold all that match."""
     query = urlencode({FILTERS[name].parameter: text for name, text in to_query(wanted).items()})
-    links = "".join(
+    links = join(
         kit.download(label, f"api/preview/history.{kind}?{query}", f"previews.{kind}")
         for label, kind in (("CSV", "csv"), ("Parquet", "parquet"))
     )
     if not is_in_api():
-        links = "<small>Start the app for this run to download it.</small>"
-    st.html(
-        f'<div class="cr cr-above"><span>{describe(page, offset)}</span><span>{links}</span></div>'
+        links = fill("<small>Start the app for this run to download it.</small>")
+    draw_html(
+        fill(
+            '<div class="cr cr-above"><span>{}</span><span>{}</span></div>',
+            describe(page, offset),
+            links,
+        )
     )
 
 
@@ -93,7 +99,7 @@ def table(rows: tuple[PreviewRow, ...], wanted: PreviewFilter, page_number: int)
     if ahead := sum(map(preview.is_ahead, rows)):
         were = "1 of these is" if ahead == 1 else f"{ahead} of these are"
         told = f"{were} stamped in the future: the clock of a machine is, or was, wrong."
-        st.html(f'<div class="cr">{kit.note(told)}</div>')
+        draw_html(kit.bare(kit.note(told)))
     selection = st.dataframe(
         [preview_table.table_row(row) for row in rows],
         hide_index=True,
@@ -121,7 +127,7 @@ def detail(wanted: PreviewFilter) -> None:
 def _detail(wanted: PreviewFilter, cursor: queries.Cursor) -> None:
     # A dialog hangs outside of the app's element, which alone says whether it is dark.
     scheme = "dark" if st.context.theme.type == "dark" else "light"
-    st.html(f"<style>[role=dialog] {{ color-scheme: {scheme}; }}</style>")
+    draw_html(fill("<style>[role=dialog] {{ color-scheme: {}; }}</style>", scheme))
     seq = int(st.session_state["previews-seq"])
     row = queries.preview(cursor, seq)
     if row is None:
@@ -133,7 +139,7 @@ def _detail(wanted: PreviewFilter, cursor: queries.Cursor) -> None:
             if st.button(label, disabled=target is None, key=f"previews-{label}"):
                 st.session_state["previews-seq"] = target
                 st.rerun(scope="fragment")
-    st.html(preview.detail_html(row, in_api=is_in_api()))
+    draw_html(preview.detail_html(row, in_api=is_in_api()))
     same_example(row, cursor)
 
 
@@ -155,10 +161,10 @@ def same_example(row: PreviewRow, cursor: queries.Cursor) -> None:
     if len(told) > MOST_TURNS:
         told = [told[0], f"{len(told):,} turns in all, the last:", *told[1 - MOST_TURNS :]]
     title = kit.heading("The same example, over time")
-    parts = [title, kit.note(" · ".join(told)) if told else "", kit.chips(chips)]
+    parts = [title, kit.note(" · ".join(told)) if told else NOTHING, kit.chips(chips)]
     if len(others) == MOST_ANSWERS:
         parts.append(kit.note(f"The newest {MOST_ANSWERS} answers; the turns are over all."))
-    st.html(f'<div class="cr">{"".join(parts)}</div>')
+    draw_html(kit.bare(*parts))
 
 
 main()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
 
 from app.cards import kit
+from app.cards.draw_html import draw_html
 from app.charts import runs as charts_runs
 from app.charts.runs import CURVES, EM
 from app.text.visible import cell
@@ -17,7 +19,7 @@ from app.ui.filter_bar import write_address
 from app.ui.page_files import Page
 from app.ui.waiting import wait_for_history
 from app.watch.run_history import HistoryNotReady
-from app.watch.run_table import RunSummary, differing, run_summary, setting_text
+from app.watch.run_table import EVERY_S, RunSummary, differing, setting_text
 from control_room.history.queries import metric_series
 from control_room.history.questions.evaluations import evaluations
 from control_room.history.questions.notes import Note, notes
@@ -31,32 +33,36 @@ MORE_RUNS = 'Name more of them in control_room.toml: runs = ["runs/*"]'
 
 def main() -> None:
     """Draw the page."""
-    st.html('<div class="cr"><h3>Runs</h3></div>')
-    directories = runs().directories()
-    ems = runs().ems
-    follow_links = runs().main.settings.run.follow_links
-    summaries = [
-        run_summary(name, path, ems.of(path), follow_links) for name, path in directories.items()
-    ]
-    differ = differing(summaries) if len(summaries) > 1 else []
+    draw_html(kit.card("Runs"))
     with st.container(border=True, key="card-table"):
-        table(summaries, differ)
+        table_zone()
     with st.container(border=True, key="card-curves"):
-        curves(list(directories))
+        curves(list(runs().directories()))
+    summaries = runs().table.summaries()
     if len(summaries) > 1:
         with st.container(border=True, key="card-parallel"):
             chart_box(
                 "runs-parallel",
                 "Settings and outcome",
-                charts_runs.parallel(summaries, differ),
+                charts_runs.parallel(summaries, differing(summaries)),
                 "They differ in no setting that they tell: recorder.log_config({…}) tells them.",
             )
 
 
-def table(summaries: list[RunSummary], differ: list[str]) -> None:
+@st.fragment(run_every=EVERY_S)
+def table_zone() -> None:
+    """The table as it is now."""
+    summaries = runs().table.summaries()
+    if not summaries:
+        st.info("The runs are being read.")
+        return
+    table(summaries, differing(summaries) if len(summaries) > 1 else [])
+
+
+def table(summaries: Sequence[RunSummary], differ: list[str]) -> None:
     """A row for each run; settings that differ come first, the others on demand."""
     with st.container(horizontal=True, horizontal_alignment="distribute"):
-        st.html(kit.card("Runs", kit.note(_said(len(summaries), differ))))
+        draw_html(kit.card("Runs", kit.note(_said(len(summaries), differ))))
         everything = st.toggle("All settings", key="runs-all")
     names = differ
     if everything or len(summaries) == 1:
@@ -74,7 +80,7 @@ def table(summaries: list[RunSummary], differ: list[str]) -> None:
         },
     )
     if problems := [f"{run.name}: {run.problem}" for run in summaries if run.problem]:
-        st.html(f'<div class="cr">{kit.problems(problems)}</div>')
+        draw_html(kit.bare(kit.problems(problems)))
 
 
 def _said(count: int, differ: list[str]) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 import streamlit as st
 
 from app.cards import kit
+from app.cards.draw_html import draw_html
+from app.text.html import fill
 from app.text.markdown import plain
 from app.text.short_cells import short_cells
 from app.text.visible import cell
@@ -64,7 +66,7 @@ TEXT_KEY = "sql-text"
 
 def main() -> None:
     """Draw the page."""
-    st.html('<div class="cr"><h3>SQL</h3></div>')
+    draw_html(kit.card("SQL"))
     cursor = history_or_wait()
     if cursor is None:
         return
@@ -83,7 +85,7 @@ def main() -> None:
             )
             asked = st.form_submit_button("Ask", type="primary")
         limits = f"At most {settings.sql_max_rows:,} rows and {settings.sql_timeout_s:g} seconds."
-        st.html(f'<div class="cr">{kit.note(limits)}</div>')
+        draw_html(kit.bare(kit.note(limits)))
         if asked:
             st.session_state["sql-asked"] = text
         answer(st.session_state.get("sql-asked", ""))
@@ -107,9 +109,9 @@ def schema(cursor: Cursor) -> None:
     parts = []
     for table, columns in schema_of(cursor).items():
         rows = kit.rows((name, kit.text(kind.lower())) for name, kind in columns.items())
-        parts.append(f"<details><summary>{table}</summary>{rows}</details>")
+        parts.append(fill("<details><summary>{}</summary>{}</details>", table, rows))
     times = kit.note("ts is in UTC. seq numbers the rows by time, from 1.")
-    st.html(kit.card("Tables", *parts, times))
+    draw_html(kit.card("Tables", *parts, times))
 
 
 def answer(text: str) -> None:
@@ -130,7 +132,7 @@ def answer(text: str) -> None:
     if found.large:
         count += f", but these are {settings.sql_answer_mb} MB (history.sql_answer_mb)"
     with st.container(horizontal=True):
-        st.html(f'<div class="cr">{kit.note(count)}</div>')
+        draw_html(kit.bare(kit.note(count)))
         st.download_button(
             "CSV",
             lambda: _csv(found),  # made when somebody wants it

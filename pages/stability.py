@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from markupsafe import Markup
 
 from app.cards import kit
+from app.cards.draw_html import draw_html
 from app.charts import analysis as charts_analysis
+from app.text.html import fill
 from app.text.visible import cell
 from app.ui.chart_box import chart_box
 from app.ui.current import monitor
@@ -42,7 +45,7 @@ NO_SAMPLES = (
 def main() -> None:
     """Draw the page."""
     bar = st.container(horizontal=True, horizontal_alignment="distribute")
-    bar.html('<div class="cr"><h3>Stability</h3></div>', width="content")
+    draw_html(kit.card("Stability"), place=bar, width="content")
     cursor = history_or_wait()
     if cursor is None:
         return
@@ -80,9 +83,9 @@ def lives(cursor: Cursor, wanted: PreviewFilter) -> None:
     """How examples fare, and the ranking that is chosen; a row leads to its answers."""
     found = learning.learning_summary(cursor, wanted)
     if not found.examples:
-        st.html(kit.empty("Examples", "No scored preview matches.", "Clear a filter, or wait."))
+        draw_html(kit.empty("Examples", "No scored preview matches.", "Clear a filter, or wait."))
         return
-    st.html(summary(found))
+    draw_html(summary(found))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         ranking: Ranking = st.segmented_control(
             "Examples that",
@@ -145,16 +148,16 @@ def lives(cursor: Cursor, wanted: PreviewFilter) -> None:
         st.info("This example has no example_id to look for.")
 
 
-def summary(found: LearningSummary) -> str:
+def summary(found: LearningSummary) -> Markup:
     """The states as figures."""
     return kit.card(
         "Examples",
         kit.figures(
             [
-                ("Right now", f"{found.learned:,} <small>of {found.examples:,}</small>"),
-                ("Right once, wrong now", f"{found.forgotten:,}"),
-                ("Never right", f"{found.never:,}"),
-                ("Turned twice or more", f"{found.unstable:,}"),
+                ("Right now", fill("{:,} <small>of {:,}</small>", found.learned, found.examples)),
+                ("Right once, wrong now", kit.number(found.forgotten)),
+                ("Never right", kit.number(found.never)),
+                ("Turned twice or more", kit.number(found.unstable)),
             ]
         ),
     )
@@ -197,9 +200,9 @@ def agreement(cursor: Cursor, wanted: PreviewFilter) -> None:
     """Examples whose samples agree least."""
     found = example_samples(cursor, wanted, limit=SHOWN, newest=True)
     if not found:
-        st.html(kit.empty("Agreement", "No example was answered several times.", NO_SAMPLES))
+        draw_html(kit.empty("Agreement", "No example was answered several times.", NO_SAMPLES))
         return
-    st.html(kit.card("Agreement of several answers, least first"))
+    draw_html(kit.card("Agreement of several answers, least first"))
     st.dataframe(
         [
             {

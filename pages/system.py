@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 
 import streamlit as st
+from markupsafe import Markup
 
 from app.cards import hardware, jobs, kit
+from app.cards.draw_html import draw_html
 from app.charts.machines import machine_charts
+from app.text.html import NOTHING, join, text
 from app.ui.chart_box import chart_box
 from app.ui.current import monitor
 from app.ui.page_files import Page
@@ -39,7 +42,7 @@ def _problems() -> None:
     told = monitor().views.system.problems
     if told:
         with st.container(border=True, key="card-problems"):
-            st.html(kit.card("What is wrong with the run directory", kit.problems(told)))
+            draw_html(kit.card("What is wrong with the run directory", kit.problems(told)))
 
 
 def _settings() -> None:
@@ -47,40 +50,43 @@ def _settings() -> None:
     left_out = monitor().views.system.settings_problems
     if left_out:
         with st.container(border=True, key="card-settings"):
-            st.html(kit.card("Settings that are not taken", kit.problems(left_out)))
+            draw_html(kit.card("Settings that are not taken", kit.problems(left_out)))
 
 
 def _now(index: int) -> None:
     machine = monitor().views.system.machines[index]
     with st.container(border=True, key=f"card-machine-{index}"):
-        st.html(
-            f'<div class="cr"><div class="cr-machines"><div>{hardware.machine_html(machine)}'
-            f"{_about(machine)}{_processes(machine)}</div></div></div>"
+        draw_html(
+            kit.bare(
+                kit.columns(
+                    [hardware.machine_html(machine) + _about(machine) + _processes(machine)]
+                )
+            )
         )
 
 
-def _about(machine: MachineStatus) -> str:
+def _about(machine: MachineStatus) -> Markup:
     """What only this page has room for."""
     told = [
-        ("Reached", kit.text(" and ".join(_WAYS[way] for way in machine.reached_by))),
-        ("Up for", kit.text(kit.duration(machine.uptime_s)) if machine.uptime_s else None),
+        ("Reached", text(" and ".join(_WAYS[way] for way in machine.reached_by))),
+        ("Up for", text(kit.duration(machine.uptime_s)) if machine.uptime_s else None),
         ("Load, 1 min", kit.number(machine.load_1m, 2) if machine.load_1m is not None else None),
         ("CPUs", kit.number(machine.cpu_count) if machine.cpu_count else None),
     ]
     shown = [(name, value) for name, value in told if value is not None]
-    return kit.rows(shown) if machine.online else ""
+    return kit.rows(shown) if machine.online else NOTHING
 
 
 _WAYS = {"local": "as this machine", "ssh": "over SSH", "http": "through its server"}
 
 
-def _processes(machine: MachineStatus) -> str:
+def _processes(machine: MachineStatus) -> Markup:
     parts = [kit.heading("Processes on the GPUs")]
     lines = [
         (
-            kit.text(process.name or f"process {process.pid}"),
-            str(process.pid),
-            f"GPU {gpu.index}",
+            text(process.name or f"process {process.pid}"),
+            text(str(process.pid)),
+            text(f"GPU {gpu.index}"),
             kit.number(process.vram_used_gb, 1, "GB"),
         )
         for gpu in machine.gpus
@@ -93,8 +99,8 @@ def _processes(machine: MachineStatus) -> str:
     elif machine.gpus:
         parts.append(kit.note("Its driver does not tell them."))
     else:
-        return ""
-    return "".join(parts)
+        return NOTHING
+    return join(parts)
 
 
 def _tells_processes(gpu: GpuStatus) -> bool:
@@ -107,7 +113,7 @@ def _last_day(index: int, name: str) -> None:
     drawn = [(title, chart) for title, chart in machine_charts(machine, minutes) if chart.rows]
     if not drawn:
         with st.container(border=True, key=f"card-day-{index}"):
-            st.html(kit.empty(f"{name}: the last 24 hours", "Nothing to show yet.", NO_MINUTES))
+            draw_html(kit.empty(f"{name}: the last 24 hours", "Nothing to show yet.", NO_MINUTES))
         return
     marks = [Note(note.ts, note.step, note.text) for note in monitor().views.live.notes]
     with st.grid(2, min_column_width=320, gap="small"):
@@ -125,7 +131,7 @@ def _last_day(index: int, name: str) -> None:
 
 def _jobs() -> None:
     with st.container(border=True, key="card-jobs"):
-        st.html(jobs.html(monitor().views.system.job_queues))
+        draw_html(jobs.html(monitor().views.system.job_queues))
 
 
 main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from control_room import Recorder
 
@@ -20,7 +21,7 @@ def record_run(path: Path, *, seed: int = 0, steps: int = 6, learns: bool = True
             recorder.log_eval(step=step, kind="fixed", domain="sums", em=0.5, count=20)
             for example in range(8):
                 right = example < number if learns else example == 0
-                fields = {
+                fields: dict[str, Any] = {
                     "step": step,
                     "checkpoint_id": f"checkpoint-{step}",
                     "example_id": f"e{example}",

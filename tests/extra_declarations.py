@@ -135,8 +135,7 @@ def check_filters(path: Path) -> None:
     """Address, API, files and widgets have a choice of hosts and a limit of answer tokens."""
     with Recorder(path, strict=True) as recorder:
         for step in range(10):
-            asked = {"host": f"box{step % 2}", "model_tokens": step}
-            recorder.log_preview(step=step, **TEXTS, **asked)
+            recorder.log_preview(step=step, **TEXTS, host=f"box{step % 2}", model_tokens=step)
     with served(path) as client:
         wait_until(lambda: client.get("/api/preview/history").status_code == 200, 60)
 

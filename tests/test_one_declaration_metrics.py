@@ -88,6 +88,7 @@ import os, time
 from pathlib import Path
 from app.api.analytics import MetricSeries, SeriesField
 from app.api.prometheus import _training
+from app.api.runs import CurveName
 from app.cards import training
 from app.charts.runs import CURVES
 from app.data_tables import PAGE, with_tables
@@ -128,6 +129,7 @@ found = {
     "series": metric_series(index.cursor(), "clip_share", points=10).points,
     "of the API": "clip_share" in SeriesField.__args__,
     "curve": CURVES["clip_share"],
+    "curve of the API": "clip_share" in CurveName.__args__,
     "documented": "| `clip_share` |" in with_tables(PAGE.read_text()),
 }
 index.close()
@@ -151,6 +153,7 @@ index.close()
         "series": [[0, 0.0], [1, 0.25], [2, 0.5]],
         "of the API": True,
         "curve": "Clipped share",
+        "curve of the API": True,
         "documented": True,
     }
 

@@ -18,7 +18,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from app.api.history import NOT_READY
 from app.api.wire import packed_json
-from control_room.history.questions.aggregates import Rate
 
 Responses: TypeAlias = dict[int | str, dict[str, Any]]
 
@@ -29,9 +28,6 @@ def _finite(value: object) -> object:
 
 # JSON has no NaN and no infinity, so any number that is no count may be null.
 Number = Annotated[float | None, BeforeValidator(_finite)]
-
-# Answers that are called as a view is; every other has the name of its dataclass.
-_OTHER_NAMES: Mapping[type, str] = {Rate: "ExactMatchRate"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +56,7 @@ def model_of(answer: type) -> type[BaseModel]:
             kind = get_type_hints(value.fget)["return"]
             members[name] = (_annotation(kind), Field(description=value.__doc__))
     return create_model(
-        _OTHER_NAMES.get(answer, answer.__name__),
+        answer.__name__,
         __config__=ConfigDict(from_attributes=True, protected_namespaces=()),
         __doc__=answer.__doc__,
         **members,

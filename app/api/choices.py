@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
 from app.api.answers import answered, described
 from app.api.history import Whole, ready_cursor
 from app.watch.monitor import Monitor
+from control_room.history.filters import CHOICES
 from control_room.history.queries import choices, reject_counts
 
-Column = Literal["regime", "source_pool", "failure_mode", "dataset_id", "pattern", "checkpoint_id"]
+if TYPE_CHECKING:
+    Column = str
+else:
+    Column = Literal[CHOICES]
+
 Limit = Annotated[int, Query(ge=1, le=10_000), Whole]
 
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from app.api.answers import answered, described, model_of
 from app.api.history import Whole, ready_cursor
-from app.ui.kept_checkpoints import best_by_metric
+from app.views.best_weights import best_by_metric
 from app.watch.monitor import Monitor
 from collectors.files.snapshots import SnapshotsReading, StoredWeights
 from control_room.history.questions.evaluations import Evaluation, evaluations, gap_points

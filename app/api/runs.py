@@ -7,22 +7,26 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from app.api.answers import answered, described, model_of
 from app.api.history import Whole, ready_cursor
 from app.watch.monitor import Monitor
-from app.watch.run_table import RunSummary, differing, run_summary
+from app.watch.run_table import RunSummary, differing
 from app.watch.runs import Runs
 from control_room.history.queries import Cursor, metric_series
 from control_room.history.questions.evaluations import evaluations
+from control_room.recording.metrics import METRICS
 
 Setting: TypeAlias = str | bool | int | float | None
-CurveName = Literal[
-    "loss", "val_loss", "exact_match", "learning_rate", "grad_norm", "tokens_per_sec"
-]
+_EXACT_MATCH = "exact_match"
+
+if TYPE_CHECKING:
+    CurveName = str
+else:
+    CurveName = Literal[(*(metric.name for metric in METRICS if metric.curve), _EXACT_MATCH)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +107,10 @@ def routes(router: APIRouter, monitor: Monitor) -> None:
     ) -> Response:
         """Every run that the settings name: status, steps, losses, exact match and settings."""
         runs: Runs = request.app.state.runs
-        directories = runs.directories()
-        summaries = [_summary(runs, name) for name in list(directories)[:limit]]
+        every = runs.table.summaries()
+        summaries = every[:limit]
         differ = differing(summaries) if len(summaries) > 1 else []
-        table = RunsTable([_run(each) for each in summaries], len(directories), differ)
+        table = RunsTable([_run(each) for each in summaries], len(every), differ)
         return answered(request, table)
 
     @router.get(
@@ -129,11 +133,6 @@ def routes(router: APIRouter, monitor: Monitor) -> None:
             raise HTTPException(404, f"There is no run {name!r}; /api/runs lists them.")
         values, total = _curve(ready_cursor(runs.monitor(name)), curve, points)
         return answered(request, RunCurve(name, curve, values, total))
-
-
-def _summary(runs: Runs, name: str) -> RunSummary:
-    path = runs.directories()[name]
-    return run_summary(name, path, runs.ems.of(path), runs.main.settings.run.follow_links)
 
 
 def _run(summary: RunSummary) -> Run:
@@ -170,7 +169,7 @@ def _setting(value: object) -> Setting:
 
 
 def _curve(cursor: Cursor, curve: CurveName, points: int) -> tuple[list[CurvePoint], int]:
-    if curve != "exact_match":
+    if curve != _EXACT_MATCH:
         series = metric_series(cursor, curve, points=points)
         return [CurvePoint(*point) for point in series.points], series.total
     whole = [each for each in evaluations(cursor, most=points) if each.domain is None]

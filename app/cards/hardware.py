@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import streamlit as st
+from markupsafe import Markup
 
 from app.cards import kit
+from app.cards.draw_html import draw_html
+from app.text.html import fill, join, text
 from app.views.models import GpuStatus, Level, MachineStatus, ServerStatus
 from collectors.machines.gpu.nvml import UNIFIED_MEMORY
 from collectors.machines.gpu.reading import GPU_VALUES
@@ -17,23 +19,22 @@ OLD_S = 30.0
 
 def draw(machines: Sequence[MachineStatus]) -> None:
     """Draw the card."""
-    st.html(html(machines))
+    draw_html(html(machines))
 
 
-def html(machines: Sequence[MachineStatus]) -> str:
+def html(machines: Sequence[MachineStatus]) -> Markup:
     """The card as HTML."""
     if not machines:
         return kit.empty(
             TITLE, "No machine has been read yet.", "The first reading takes a moment."
         )
-    columns = "".join(f"<div>{machine_html(machine)}</div>" for machine in machines)
-    return kit.card(TITLE, f'<div class="cr-machines">{columns}</div>')
+    return kit.card(TITLE, kit.columns(map(machine_html, machines)))
 
 
-def machine_html(machine: MachineStatus) -> str:
+def machine_html(machine: MachineStatus) -> Markup:
     """One machine's part of the card."""
     parts = [
-        f"<h4>{kit.text(machine.name)} ({machine.role}) {_state(machine)}</h4>",
+        fill("<h4>{} ({}) {}</h4>", machine.name, machine.role, _state(machine)),
         *([] if machine.online else [kit.problems([machine.message or "Not read yet."])]),
     ]
     parts += [_gpu(gpu, machine, named=len(machine.gpus) > 1) for gpu in machine.gpus]
@@ -43,7 +44,7 @@ def machine_html(machine: MachineStatus) -> str:
         else:
             parts.append(kit.note(machine.gpu_message))
     if machine.power_profile is not None:
-        parts.append(kit.rows([("Power profile", kit.text(machine.power_profile.capitalize()))]))
+        parts.append(kit.rows([("Power profile", text(machine.power_profile.capitalize()))]))
     if machine.server is not None and machine.server.online:
         parts.append(_server(machine.server))
     parts += _host(machine)
@@ -52,17 +53,17 @@ def machine_html(machine: MachineStatus) -> str:
             if age_s is not None and age_s > OLD_S:
                 parts.append(kit.note(f"{what} read {kit.ago(age_s)}."))
     parts.append(kit.problems(machine.problems))
-    return "".join(parts)
+    return join(parts)
 
 
-def _state(machine: MachineStatus) -> str:
+def _state(machine: MachineStatus) -> Markup:
     if machine.online:
         return kit.chip("online", "ok")
     seen_s = machine.last_seen_s
     return kit.chip("offline" if seen_s is None else f"offline, seen {kit.ago(seen_s)}", "warning")
 
 
-def _host(machine: MachineStatus) -> list[str]:
+def _host(machine: MachineStatus) -> list[Markup]:
     told = (machine.cpu_pct, machine.ram_used_gb, machine.disk_used_gb)
     if not machine.online or all(value is None for value in told):
         return []
@@ -86,13 +87,13 @@ def _host(machine: MachineStatus) -> list[str]:
     return parts
 
 
-def _server(server: ServerStatus) -> str:
-    told = [("Model", kit.text(server.active_model or "none loaded"))]
+def _server(server: ServerStatus) -> Markup:
+    told = [("Model", text(server.active_model or "none loaded"))]
     if server.requests_running is not None or server.requests_waiting is not None:
         running, waiting = (
             kit.number(value) for value in (server.requests_running, server.requests_waiting)
         )
-        told.append(("Requests", f"{running} running, {waiting} waiting"))
+        told.append(("Requests", fill("{} running, {} waiting", running, waiting)))
     if server.tokens_per_sec is not None:
         told.append(("Generating", kit.number(server.tokens_per_sec, 0, "tok/s")))
     if server.kv_cache_pct is not None:
@@ -100,7 +101,7 @@ def _server(server: ServerStatus) -> str:
     return kit.rows(told)
 
 
-def _gpu(gpu: GpuStatus, machine: MachineStatus, *, named: bool) -> str:
+def _gpu(gpu: GpuStatus, machine: MachineStatus, *, named: bool) -> Markup:
     name = f"GPU {gpu.index} · {gpu.name}" if named else gpu.name
     limit = "" if gpu.temp_limit_c is None else f" / {gpu.temp_limit_c:.0f}"
     temp = _value(gpu, "temp_c", f"{limit} °C")
@@ -112,7 +113,7 @@ def _gpu(gpu: GpuStatus, machine: MachineStatus, *, named: bool) -> str:
         else None
     )
     parts = [
-        f'<p class="cr-note" style="margin-top:0">{kit.text(name)}</p>',
+        fill('<p class="cr-note" style="margin-top:0">{}</p>', name),
         _meter("Temp", temp_pct, temp, gpu.level),
         _vram(gpu, machine),
         _meter("Utilisation", gpu.util_pct, _value(gpu, "util_pct", " %")),
@@ -126,24 +127,27 @@ def _gpu(gpu: GpuStatus, machine: MachineStatus, *, named: bool) -> str:
         parts.append(kit.note(f"Clocks held down: {', '.join(gpu.throttle_reasons)}."))
     if gpu.problem is not None:
         parts.append(kit.problems([gpu.problem], "critical"))
-    return "".join(parts)
+    return join(parts)
 
 
-def _meter(name: str, pct: float | None, value: str, level: Level = "ok") -> str:
+def _meter(name: str, pct: float | None, value: Markup, level: Level = "ok") -> Markup:
     meter_level: Level = "ok" if level == "unknown" else level
     sign = "" if meter_level == "ok" else f"{kit.SYMBOLS[meter_level]} "
-    return (
-        f'<div class="cr-barrow cr-meter"><span>{kit.text(name)}</span>'
-        f"{kit.bar(pct, name, meter_level)}<span>{sign}{value}</span></div>"
+    return fill(
+        '<div class="cr-barrow cr-meter"><span>{}</span>{}<span>{}{}</span></div>',
+        name,
+        kit.bar(pct, name, meter_level),
+        sign,
+        value,
     )
 
 
-def _value(gpu: GpuStatus, field: str, unit: str) -> str:
+def _value(gpu: GpuStatus, field: str, unit: str) -> Markup:
     value: float | None = getattr(gpu, field)
-    return kit.missing(gpu.notes.get(field)) if value is None else f"{value:.0f}{kit.text(unit)}"
+    return kit.missing(gpu.notes.get(field)) if value is None else fill("{:.0f}{}", value, unit)
 
 
-def _vram(gpu: GpuStatus, machine: MachineStatus) -> str:
+def _vram(gpu: GpuStatus, machine: MachineStatus) -> Markup:
     note = gpu.notes.get("vram_used_gb")
     if gpu.vram_used_gb is not None:
         return _meter("VRAM", gpu.vram_pct, _of_gb(gpu.vram_used_gb, gpu.vram_total_gb))
@@ -154,7 +158,7 @@ def _vram(gpu: GpuStatus, machine: MachineStatus) -> str:
     return _meter("VRAM", None, kit.missing(note))
 
 
-def _of_gb(used_gb: float | None, total_gb: float | None) -> str:
+def _of_gb(used_gb: float | None, total_gb: float | None) -> Markup:
     """``20.1 / 24 GB``, in TB from 1000 GB on."""
     if used_gb is None:
         return kit.missing()
@@ -162,4 +166,4 @@ def _of_gb(used_gb: float | None, total_gb: float | None) -> str:
     scale, unit = (1024, "TB") if biggest >= 1000 else (1, "GB")
     digits = 1 if biggest / scale < 100 else 0
     total = "" if total_gb is None else f" / {total_gb / scale:.{digits}f}"
-    return f"{used_gb / scale:.{digits}f}{total} {unit}"
+    return text(f"{used_gb / scale:.{digits}f}{total} {unit}")

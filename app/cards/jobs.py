@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from markupsafe import Markup
+
 from app.cards import kit
+from app.text.html import fill, text
 from app.views.models import JobQueueStatus
 
 TITLE = "Jobs"
@@ -20,7 +23,7 @@ _NAMES = {
 }
 
 
-def html(queues: Sequence[JobQueueStatus]) -> str:
+def html(queues: Sequence[JobQueueStatus]) -> Markup:
     """The card as HTML."""
     if not queues:
         return kit.empty(
@@ -32,14 +35,14 @@ def html(queues: Sequence[JobQueueStatus]) -> str:
     return kit.card(TITLE, table(queues))
 
 
-def table(queues: Sequence[JobQueueStatus]) -> str:
+def table(queues: Sequence[JobQueueStatus]) -> Markup:
     """One row for each queue."""
     several = len({queue.machine for queue in queues if queue.machine is not None}) > 1
     return kit.table(
         ("", "Waiting", "Running", "Failed", "Last took", "Waiting, 1 h"),
         [
             (
-                kit.text(_name(queue, several)),
+                text(_name(queue, several)),
                 kit.number(queue.pending),
                 kit.number(queue.running),
                 _failed(queue.failed),
@@ -56,7 +59,7 @@ def _name(queue: JobQueueStatus, several_machines: bool) -> str:
     return f"{name} · {queue.machine}" if several_machines and queue.machine else name
 
 
-def _took(latency_ms: float | None) -> str:
+def _took(latency_ms: float | None) -> Markup:
     if latency_ms is None:
         return kit.missing()
     if latency_ms < 1000:
@@ -64,7 +67,7 @@ def _took(latency_ms: float | None) -> str:
     return kit.number(latency_ms / 1000, 1, "s")
 
 
-def _failed(count: int | None) -> str:
+def _failed(count: int | None) -> Markup:
     if not count:
         return kit.number(count)
-    return f'<span class="cr-warn">{kit.SYMBOLS["warning"]} {count:,}</span>'
+    return fill('<span class="cr-warn">{} {:,}</span>', kit.SYMBOLS["warning"], count)

@@ -1,4 +1,4 @@
-"""What the cards are made of: small pieces of HTML, every text escaped.
+"""What the cards are made of: small pieces of HTML, every text escaped (``app/text/html.py``).
 
 A card is one HTML element instead of a dozen widgets: a refresh then sends one element, and only
 when something in it changed.
@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from html import escape
 from itertools import pairwise
 from urllib.parse import quote
 
+from markupsafe import Markup
+
 from app.text.durations import short_duration
-from app.text.visible import cell, needs_isolation, pieces, shown
+from app.text.html import NOTHING, attribute, escaped, fill, join
+from app.text.html import text as text  # for the cards and pages, which have names like it
 from app.views.models import Level
 
 NOT_KNOWN = "n/a"
@@ -22,129 +24,145 @@ NOT_KNOWN = "n/a"
 SYMBOLS: dict[Level, str] = {"ok": "✓", "warning": "▲", "critical": "✕", "unknown": "○"}
 
 
-def text(told: str) -> str:
-    """A text from anywhere as HTML: escaped, bounded, nothing hidden, kept to its own place."""
-    html = "<wbr>".join(map(escape, pieces(shown(told))))
-    return f"<bdi>{html}</bdi>" if needs_isolation(told) else html
-
-
-def attribute(told: str) -> str:
-    """The same for the value of an attribute."""
-    return escape(cell(told))
-
-
-def card(title: str, *parts: str, aside: str = "") -> str:
+def card(title: str, *parts: Markup, aside: str = "") -> Markup:
     """A card's whole inside: its heading, a muted remark beside it, then the parts."""
-    small = f"<small>{text(aside)}</small>" if aside else ""
-    return f'<div class="cr"><h3>{text(title)}{small}</h3>{"".join(parts)}</div>'
+    small = fill("<small>{}</small>", aside) if aside else ""
+    return fill('<div class="cr"><h3>{}{}</h3>{}</div>', title, small, join(parts))
 
 
-def empty(title: str, what: str, next_step: str) -> str:
+def bare(*parts: Markup) -> Markup:
+    """The parts as those of a card, without a heading."""
+    return fill('<div class="cr">{}</div>', join(parts))
+
+
+def columns(parts: Iterable[Markup]) -> Markup:
+    """The parts side by side where there is room."""
+    return fill('<div class="cr-machines">{}</div>', join(fill("<div>{}</div>", p) for p in parts))
+
+
+def empty(title: str, what: str, next_step: str, *more: Markup) -> Markup:
     """A card with nothing to show yet: what is missing and what to do (plain text)."""
-    return card(
-        title, f'<p class="cr-empty">{text(what)}</p><p class="cr-note">{text(next_step)}</p>'
-    )
+    told = fill('<p class="cr-empty">{}</p><p class="cr-note">{}</p>', what, next_step)
+    return card(title, told, *more)
 
 
-def rows(pairs: Iterable[tuple[str, str]], *, two_columns: bool = False) -> str:
-    """Label and value pairs, the values as HTML; in two columns where the card is wide enough."""
-    return (
-        ('<dl class="two">' if two_columns else "<dl>")
-        + "".join(f"<dt>{text(label)}</dt><dd>{value}</dd>" for label, value in pairs)
-        + "</dl>"
-    )
+def rows(pairs: Iterable[tuple[str, Markup]], *, two_columns: bool = False) -> Markup:
+    """Label and value pairs; in two columns where the card is wide enough."""
+    lines = join(fill("<dt>{}</dt><dd>{}</dd>", label, value) for label, value in pairs)
+    return fill('<dl class="two">{}</dl>' if two_columns else "<dl>{}</dl>", lines)
 
 
-def figures(items: Iterable[tuple[str, str]], *, small: bool = False) -> str:
-    """The few large numbers of a card, side by side: (label, value as HTML)."""
-    cells = "".join(
-        f'<div class="cr-figure"><span>{text(label)}</span><b>{value}</b></div>'
+def figures(items: Iterable[tuple[str, Markup]], *, small: bool = False) -> Markup:
+    """The few large numbers of a card, side by side: (label, value)."""
+    cells = join(
+        fill('<div class="cr-figure"><span>{}</span><b>{}</b></div>', label, value)
         for label, value in items
     )
-    return f'<div class="cr-figures{" small" if small else ""}">{cells}</div>'
+    return fill('<div class="cr-figures{}">{}</div>', " small" if small else "", cells)
 
 
-def bar(pct: float | None, label: str, level: Level = "ok") -> str:
+def bar(pct: float | None, label: str, level: Level = "ok") -> Markup:
     """A meter of 0-100 %; without a value, an empty track that says so to a screen reader."""
     width = 0.0 if pct is None else min(100.0, max(0.0, pct))
     said = NOT_KNOWN if pct is None else f"{pct:.0f} %"
-    return (
-        f'<div class="cr-bar {level}" role="img" aria-label="{attribute(label)}: {said}">'
-        f'<i style="width:{width:.1f}%"></i></div>'
+    return fill(
+        '<div class="cr-bar {level}" role="img" aria-label="{label}: {said}">'
+        '<i style="width:{width:.1f}%"></i></div>',
+        level=level,
+        label=attribute(label),
+        said=said,
+        width=width,
     )
 
 
-def bar_rows(items: Iterable[tuple[str, float | None, str]]) -> str:
-    """Rows of name, meter (0-100 %) and value (HTML)."""
-    cells = "".join(
-        f'<span title="{attribute(name)}">{text(name)}</span>{bar(pct, name)}<span>{value}</span>'
+def bar_rows(items: Iterable[tuple[str, float | None, Markup]]) -> Markup:
+    """Rows of name, meter (0-100 %) and value."""
+    cells = join(
+        fill(
+            '<span title="{}">{}</span>{}<span>{}</span>',
+            attribute(name),
+            name,
+            bar(pct, name),
+            value,
+        )
         for name, pct, value in items
     )
-    return f'<div class="cr-barrow">{cells}</div>'
+    return fill('<div class="cr-barrow">{}</div>', cells)
 
 
-def chip(told: str, level: Level = "unknown", *, symbol: bool = True) -> str:
+def chip(told: str, level: Level = "unknown", *, symbol: bool = True) -> Markup:
     """A small label whose level is told by symbol and colour."""
-    sign = f'<span aria-hidden="true">{SYMBOLS[level]}</span>' if symbol else ""
-    return f'<span class="cr-chip {level}" title="{attribute(told)}">{sign}{text(told)}</span>'
+    sign = fill('<span aria-hidden="true">{}</span>', SYMBOLS[level]) if symbol else ""
+    return fill(
+        '<span class="cr-chip {}" title="{}">{}{}</span>', level, attribute(told), sign, told
+    )
 
 
-def chips(items: Iterable[str]) -> str:
-    return f'<div class="cr-chips">{"".join(items)}</div>'
+def chips(items: Iterable[Markup]) -> Markup:
+    return fill('<div class="cr-chips">{}</div>', join(items))
 
 
-def table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """A small table; cells are HTML, the first of a line names it."""
-    head = "".join(f'<th scope="col">{text(name)}</th>' for name in header)
-    body = "".join(
-        "<tr>"
-        + f'<th scope="row">{line[0]}</th>'
-        + "".join(f"<td>{cell}</td>" for cell in line[1:])
-        + "</tr>"
+def table(header: Sequence[str], lines: Iterable[Sequence[Markup]]) -> Markup:
+    """A small table; the first cell of a line names it."""
+    head = join(fill('<th scope="col">{}</th>', name) for name in header)
+    body = join(
+        fill(
+            '<tr><th scope="row">{}</th>{}</tr>',
+            line[0],
+            join(fill("<td>{}</td>", cell) for cell in line[1:]),
+        )
         for line in lines
     )
-    return (
-        f'<div class="cr-table" tabindex="0"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
+    return fill(
+        '<div class="cr-table" tabindex="0"><table><thead><tr>{}</tr></thead>'
+        "<tbody>{}</tbody></table></div>",
+        head,
+        body,
     )
 
 
-def download(label: str, address: str, name: str) -> str:
+def download(label: str, address: str, name: str) -> Markup:
     """A link, looking like a button, that saves what ``address`` answers as a file."""
-    return (
-        f'<a class="cr-button" href="{escape(address)}" download="{escape(name)}">'
-        f'<span aria-hidden="true">⤓</span> {text(label)}</a>'
+    return fill(
+        '<a class="cr-button" href="{}" download="{}"><span aria-hidden="true">⤓</span> {}</a>',
+        escaped(address),
+        escaped(name),
+        label,
     )
 
 
-def link(label: str, address: str) -> str:
+def link(label: str, address: str) -> Markup:
     """A link of the app's own that opens beside the page."""
-    return f'<a href="{escape(address)}" target="_blank" rel="noopener">{text(label)}</a>'
+    return fill('<a href="{}" target="_blank" rel="noopener">{}</a>', escaped(address), label)
 
 
-def heading(told: str) -> str:
-    return f"<h4>{text(told)}</h4>"
+def heading(told: str) -> Markup:
+    return fill("<h4>{}</h4>", told)
 
 
-def text_box(text_html: str) -> str:
+def text_box(html: Markup) -> Markup:
     """Long text as it is, in a box that scrolls by itself."""
-    return f'<div class="cr-text" tabindex="0">{text_html}</div>'
+    return fill('<div class="cr-text" tabindex="0">{}</div>', html)
 
 
-def note(told: str) -> str:
-    return f'<p class="cr-note">{text(told)}</p>'
+def note(told: str) -> Markup:
+    return fill('<p class="cr-note">{}</p>', told)
 
 
-def problems(texts: Iterable[str], level: Level = "warning") -> str:
+def problems(texts: Iterable[str], level: Level = "warning") -> Markup:
     """What could not be read, under the card it concerns."""
-    return "".join(
-        f'<div class="cr-problem {level}"><span aria-hidden="true">{SYMBOLS[level]}</span>'
-        f"<span>{text(told)}</span></div>"
+    return join(
+        fill(
+            '<div class="cr-problem {}"><span aria-hidden="true">{}</span><span>{}</span></div>',
+            level,
+            SYMBOLS[level],
+            told,
+        )
         for told in texts
     )
 
 
-def sparkline(values: Sequence[float], label: str, ends: tuple[str, str] | None = None) -> str:
+def sparkline(values: Sequence[float], label: str, ends: tuple[str, str] | None = None) -> Markup:
     """A line through ``values``, as wide as its card; gaps where a value is not finite.
 
     ``ends`` are the captions under its left and right end.
@@ -152,7 +170,7 @@ def sparkline(values: Sequence[float], label: str, ends: tuple[str, str] | None 
     shown = _thinned(values)
     finite = [value for value in shown if math.isfinite(value)]
     if len(finite) < 2:
-        return ""
+        return NOTHING
     low, high = min(finite), max(finite)
     span = (high - low) or 1.0
     runs: list[list[str]] = [[]]
@@ -164,14 +182,16 @@ def sparkline(values: Sequence[float], label: str, ends: tuple[str, str] | None 
             runs.append([])
     lines = "".join(_LINE.format(" ".join(run)) for run in runs if run)
     said = f"{label}: from {_plain(values[0])} to {_plain(values[-1])}"
-    captions = "".join(f"<span>{text(end)}</span>" for end in ends or ())
+    captions = join(fill("<span>{}</span>", end) for end in ends or ())
     if captions:
-        captions = f'<div class="cr-sparkends">{captions}</div>'
+        captions = fill('<div class="cr-sparkends">{}</div>', captions)
     # Streamlit removes <svg> from a page's HTML; as a mask it is kept and takes the theme's colour.
-    mask = f"url(&quot;data:image/svg+xml,{quote(_SVG.format(lines), safe='')}&quot;)"
-    return (
-        f'<div class="cr-spark" role="img" aria-label="{attribute(said)}" '
-        f'style="--cr-line-mask:{mask}"></div>{captions}'
+    return fill(
+        '<div class="cr-spark" role="img" aria-label="{}" '
+        'style="--cr-line-mask:url(&quot;data:image/svg+xml,{}&quot;)"></div>{}',
+        attribute(said),
+        escaped(quote(_SVG.format(lines), safe="")),
+        captions,
     )
 
 
@@ -195,37 +215,37 @@ def _plain(value: float) -> str:
     return f"{value:,.3f}"
 
 
-def missing(why: str | None = None) -> str:
+def missing(why: str | None = None) -> Markup:
     """The "n/a" of a value that is not known, with the reason on hover."""
-    title = f' title="{attribute(why)}"' if why else ""
-    return f'<span class="cr-na"{title}>{NOT_KNOWN}</span>'
+    title = fill(' title="{}"', attribute(why)) if why else ""
+    return fill('<span class="cr-na"{}>{}</span>', title, NOT_KNOWN)
 
 
-def number(value: float | None, digits: int = 0, unit: str = "") -> str:
+def number(value: float | None, digits: int = 0, unit: str = "") -> Markup:
     """A number for reading, thousands separated, or "n/a"."""
     if value is None:
         return missing()
     if not math.isfinite(value):
         return text(str(value))
-    tail = f'<span class="cr-unit"> {text(unit)}</span>' if unit else ""
-    return f"{value:,.{digits}f}{tail}"
+    tail = fill('<span class="cr-unit"> {}</span>', unit) if unit else ""
+    return fill("{}{}", f"{value:,.{digits}f}", tail)
 
 
-def scientific(value: float | None) -> str:
+def scientific(value: float | None) -> Markup:
     """Small positive numbers such as a learning rate: 2e-4."""
     if value is None:
         return missing()
     mantissa, _, exponent = f"{value:.3g}".partition("e")
     if exponent:
-        return f"{mantissa}e{int(exponent)}"
-    return (
-        f"{value:.2e}".replace("e-0", "e-").replace(".00e", "e") if 0 < value < 1e-2 else mantissa
-    )
+        return text(f"{mantissa}e{int(exponent)}")
+    if 0 < value < 1e-2:
+        return text(f"{value:.2e}".replace("e-0", "e-").replace(".00e", "e"))
+    return text(mantissa)
 
 
-def percent(fraction: float | None, digits: int = 0) -> str:
+def percent(fraction: float | None, digits: int = 0) -> Markup:
     """A fraction of 0-1 as a percentage."""
-    return missing() if fraction is None else f"{100 * fraction:.{digits}f}%"
+    return missing() if fraction is None else text(f"{100 * fraction:.{digits}f}%")
 
 
 def duration(seconds: float | None) -> str:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import streamlit as st
+from markupsafe import Markup
 
 from app.cards import kit
+from app.cards.draw_html import draw_html
 from app.text.markdown import plain
 from app.views.models import NoteStatus
 from control_room.recording.notes import add_note
@@ -19,10 +21,10 @@ MAX_CHARACTERS = 500
 
 def draw(notes: Sequence[NoteStatus], now: datetime) -> None:
     """Draw the newest notes."""
-    st.html(html(notes, now))
+    draw_html(html(notes, now))
 
 
-def html(notes: Sequence[NoteStatus], now: datetime) -> str:
+def html(notes: Sequence[NoteStatus], now: datetime) -> Markup:
     """The notes as HTML."""
     if not notes:
         return kit.empty(

@@ -6,9 +6,12 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 import streamlit as st
+from markupsafe import Markup
 
 from app.cards import kit, preview_record
+from app.cards.draw_html import draw_html
 from app.text.diff import word_diff
+from app.text.html import NOTHING, fill, join, text
 from app.views.models import LatestPreview, Level, Preview, PreviewStatus
 from control_room.history.queries import PreviewRow
 from control_room.logs.recent import AHEAD_S
@@ -32,13 +35,13 @@ def draw(view: PreviewStatus, *, in_api: bool = True) -> None:
     """
     latest = view.latest_preview
     if latest is None:
-        st.html(kit.empty(TITLE, "No preview has been logged.", _EMPTY_NEXT) + _problems(view))
+        draw_html(kit.empty(TITLE, "No preview has been logged.", _EMPTY_NEXT) + _problems(view))
         return
     shown = _shown(latest)
-    st.html(outcome_html(shown, view) + f'<div class="cr">{_cut(shown, in_api)}</div>')
+    draw_html(outcome_html(shown, view) + kit.bare(_cut(shown, in_api)))
     with st.expander("Prompt", key="preview-prompt"):
-        st.html(f'<div class="cr">{kit.text_box(kit.text(shown.prompt))}</div>')
-    st.html(answers_html(shown) + _problems(view))
+        draw_html(kit.bare(kit.text_box(text(shown.prompt))))
+    draw_html(answers_html(shown) + _problems(view))
     st.toggle("Hold this preview", key=_HOLD)
 
 
@@ -54,7 +57,7 @@ def _shown(latest: Preview) -> Preview:
     return shown
 
 
-def outcome_html(preview: Preview, view: PreviewStatus) -> str:
+def outcome_html(preview: Preview, view: PreviewStatus) -> Markup:
     """Which example this is and how it went."""
     ahead_s = preview.ahead_s if isinstance(preview, LatestPreview) else None
     if ahead_s is not None:
@@ -64,16 +67,15 @@ def outcome_html(preview: Preview, view: PreviewStatus) -> str:
     return kit.card(TITLE, *_about(preview), aside=kit.ago(age))
 
 
-def detail_html(preview: Shown, *, in_api: bool = True) -> str:
+def detail_html(preview: Shown, *, in_api: bool = True) -> Markup:
     """Everything of one preview: example, outcome, prompt, answers, metrics, all its fields."""
-    prompt = _cut(preview, in_api) + kit.heading("Prompt") + kit.text_box(kit.text(preview.prompt))
+    prompt = _cut(preview, in_api) + kit.heading("Prompt") + kit.text_box(text(preview.prompt))
     said = f"Logged {preview.ts.astimezone():%Y-%m-%d %H:%M:%S %Z}"
     if is_ahead(preview):
         said += ", which is in the future: the clock of its machine is wrong"
     logged = kit.note(said)
-    about = "".join(_about(preview))
-    answers = answers_html(preview) + preview_record.html(preview)
-    return f'<div class="cr">{about}{logged}{prompt}</div>{answers}'
+    about = kit.bare(*_about(preview), logged, prompt)
+    return about + answers_html(preview) + preview_record.html(preview)
 
 
 def is_ahead(preview: Shown) -> bool:
@@ -81,7 +83,7 @@ def is_ahead(preview: Shown) -> bool:
     return (preview.ts - datetime.now(UTC)).total_seconds() > AHEAD_S
 
 
-def _about(preview: Shown) -> tuple[str, str]:
+def _about(preview: Shown) -> tuple[Markup, Markup]:
     where = " · ".join(
         part
         for part in (
@@ -93,16 +95,20 @@ def _about(preview: Shown) -> tuple[str, str]:
         )
         if part
     )
-    return f"<p>{kit.text(where)}</p>", kit.chips([_outcome(preview), *_contracts(preview)])
+    return fill("<p>{}</p>", where), kit.chips([_outcome(preview), *_contracts(preview)])
 
 
-def answers_html(preview: Shown) -> str:
+def answers_html(preview: Shown) -> Markup:
     """Golden and model answer with their difference marked, or why there is none; the metrics."""
     golden, answer, legend = _answers(preview)
-    parts = [
-        '<div class="cr"><div class="cr-answers">',
-        f"<div>{kit.heading('Golden answer')}{kit.text_box(golden)}</div>",
-        f"<div>{kit.heading('Model answer')}{answer}</div></div>",
+    return kit.bare(
+        fill(
+            '<div class="cr-answers"><div>{}{}</div><div>{}{}</div></div>',
+            kit.heading("Golden answer"),
+            kit.text_box(golden),
+            kit.heading("Model answer"),
+            answer,
+        ),
         legend,
         kit.figures(
             [
@@ -113,9 +119,7 @@ def answers_html(preview: Shown) -> str:
             ],
             small=True,
         ),
-        "</div>",
-    ]
-    return "".join(parts)
+    )
 
 
 def why_no_answer(preview: Shown) -> str | None:
@@ -130,7 +134,7 @@ def why_no_answer(preview: Shown) -> str | None:
     return f"The answer is empty ({ended or 'the log tells no finish_reason and no error'})"
 
 
-_EMPTY = '<span class="cr-na">(empty)</span>'
+_EMPTY = fill('<span class="cr-na">(empty)</span>')
 _ERROR = "error"  # a finish_reason of servers that put the error where the answer would be
 
 
@@ -144,18 +148,18 @@ def failure(preview: Shown) -> str:
     return " · ".join(filter(None, (mode, f"{said}: {reason}" if reason else said)))
 
 
-def _answers(preview: Shown) -> tuple[str, str, str]:
+def _answers(preview: Shown) -> tuple[Markup, Markup, Markup]:
     """The golden answer, the model's and the legend of their marks, as HTML."""
     why = why_no_answer(preview)
     if why is None:
         diff = word_diff(preview.golden, preview.model_answer)
         legend = kit.note(_legend(preview, compared=diff.compared))
         return diff.golden_html or _EMPTY, kit.text_box(diff.answer_html or _EMPTY), legend
-    told = kit.text_box(kit.text(preview.model_answer)) if preview.model_answer else ""
-    return kit.text(preview.golden) or _EMPTY, kit.problems([why]) + told, ""
+    told = kit.text_box(text(preview.model_answer)) if preview.model_answer else NOTHING
+    return text(preview.golden) or _EMPTY, kit.problems([why]) + told, NOTHING
 
 
-def _outcome(preview: Shown) -> str:
+def _outcome(preview: Shown) -> Markup:
     if preview.exact_match is None:
         return kit.chip("Not scored" if why_no_answer(preview) is None else "No answer")
     if preview.exact_match:
@@ -165,7 +169,7 @@ def _outcome(preview: Shown) -> str:
     return kit.chip(f"No exact match{reason}", level)
 
 
-def _contracts(preview: Shown) -> list[str]:
+def _contracts(preview: Shown) -> list[Markup]:
     checks = preview.contract_status or {}
     return [
         kit.chip(
@@ -175,10 +179,10 @@ def _contracts(preview: Shown) -> list[str]:
     ]
 
 
-def _cut(preview: Shown, in_api: bool) -> str:
+def _cut(preview: Shown, in_api: bool) -> Markup:
     """Which texts are not shown whole, and where they are."""
     if not isinstance(preview, PreviewRow | LatestPreview) or not preview.cut:
-        return ""
+        return NOTHING
     if not in_api:
         lengths = ", ".join(f"{name} ({size:,} in all)" for name, size in preview.cut.items())
         return kit.note(
@@ -187,23 +191,31 @@ def _cut(preview: Shown, in_api: bool) -> str:
     if isinstance(preview, PreviewRow):
         return _cut_of_row(preview)
     parts = [f"{name.replace('_', ' ')} ({size:,} in all)" for name, size in preview.cut.items()]
-    return (
-        f'<p class="cr-note">Cut, with their lengths in characters: {kit.text(", ".join(parts))}. '
-        "Up to 20,000 characters of each are on the Previews page, with a link to the rest, and "
-        f"{kit.link('here as JSON', preview.whole or '')}.</p>"
+    return fill(
+        '<p class="cr-note">Cut, with their lengths in characters: {}. Up to 20,000 characters of '
+        "each are on the Previews page, with a link to the rest, and {}.</p>",
+        ", ".join(parts),
+        kit.link("here as JSON", preview.whole or ""),
     )
 
 
-def _cut_of_row(row: PreviewRow) -> str:
+def _cut_of_row(row: PreviewRow) -> Markup:
     """A link to the whole of each text that is cut, in a view that is nothing but text."""
     links = [
-        f"{kit.text(name.replace('_', ' '))} ({length:,} in all), "
-        + kit.link("show all", f"/api/preview/{row.id}/{name}?visible=1")
+        fill(
+            "{} ({:,} in all), {}",
+            name.replace("_", " "),
+            length,
+            kit.link("show all", f"/api/preview/{row.id}/{name}?visible=1"),
+        )
         for name, length in row.cut.items()
         if isinstance(getattr(row, name), str)
     ]
-    told = "Cut, with their lengths in characters:"
-    return f'<p class="cr-note">{told} {"; ".join(links)}.</p>' if links else ""
+    if not links:
+        return NOTHING
+    return fill(
+        '<p class="cr-note">Cut, with their lengths in characters: {}.</p>', join(links, "; ")
+    )
 
 
 def _legend(preview: Shown, *, compared: bool) -> str:
@@ -220,5 +232,5 @@ def _legend(preview: Shown, *, compared: bool) -> str:
     return "Struck through: missing from the answer. Underlined: should not be there."
 
 
-def _problems(view: PreviewStatus) -> str:
-    return f'<div class="cr">{kit.problems(view.problems)}</div>' if view.problems else ""
+def _problems(view: PreviewStatus) -> Markup:
+    return kit.bare(kit.problems(view.problems)) if view.problems else NOTHING

@@ -6,7 +6,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
+from markupsafe import Markup
+
 from app.cards import kit
+from app.text.html import NOTHING, text
 from app.views.models import Preview
 from control_room.history.queries import PreviewRow
 from control_room.recording.fields import rules_of
@@ -18,7 +21,7 @@ _ELSEWHERE = ("prompt", "golden", "model_answer")
 _RULES = rules_of(PreviewRecord)
 
 
-def html(preview: Preview | PreviewRow) -> str:
+def html(preview: Preview | PreviewRow) -> Markup:
     """The fields with a value, and the names of those without; the three texts stand elsewhere."""
     values = {
         name: value
@@ -26,18 +29,19 @@ def html(preview: Preview | PreviewRow) -> str:
         if name not in _ELSEWHERE and (value := getattr(preview, name, _MISSING)) is not _MISSING
     }
     known = {name: value for name, value in values.items() if value is not None}
-    pairs = ((name, _with_unit(_said(value), name)) for name, value in known.items())
-    shown = kit.rows(pairs, two_columns=True)
+    said = [(name, text(_with_unit(_said(value), name))) for name, value in known.items()]
     missing = ", ".join(name for name in values if name not in known)
-    return (
-        f'<div class="cr">{kit.heading("As it was logged")}{shown}{"".join(_curves(known))}'
-        f"{kit.note(f'Not logged: {missing}') if missing else ''}</div>"
+    return kit.bare(
+        kit.heading("As it was logged"),
+        kit.rows(said, two_columns=True),
+        *_curves(known),
+        kit.note(f"Not logged: {missing}") if missing else NOTHING,
     )
 
 
 def _with_unit(said: str, name: str) -> str:
     unit = _RULES[name].about.unit
-    return f"{said} {kit.text(unit)}" if unit else said
+    return f"{said} {unit}" if unit else said
 
 
 def _said(value: object) -> str:
@@ -49,12 +53,12 @@ def _said(value: object) -> str:
         case datetime():
             return f"{value.astimezone():%Y-%m-%d %H:%M:%S.%f %Z}"
         case Mapping():
-            return kit.text(", ".join(f"{k} {'kept' if v else 'broken'}" for k, v in value.items()))
+            return ", ".join(f"{k} {'kept' if v else 'broken'}" for k, v in value.items())
         case str() | int():
-            return kit.text(str(value))
+            return str(value)
         case Sequence():
             return _numbers(value)
-    return kit.text(repr(value))
+    return repr(value)
 
 
 def _numbers(values: Sequence[float]) -> str:
@@ -67,8 +71,9 @@ def _numbers(values: Sequence[float]) -> str:
     return f"{count}: mean {sum(finite) / len(finite):.4g}, lowest {min(finite):.4g}"
 
 
-def _curves(known: Mapping[str, object]) -> Iterator[str]:
+def _curves(known: Mapping[str, object]) -> Iterator[Markup]:
     for name, value in known.items():
         if isinstance(value, Sequence) and not isinstance(value, str):
             curve = kit.sparkline(value, name, ("first", "last"))
-            yield f"{kit.heading(name)}{curve}" if curve else ""
+            if curve:
+                yield kit.heading(name) + curve

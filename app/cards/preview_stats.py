@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import streamlit as st
+from markupsafe import Markup
 
 from app.cards import kit
+from app.cards.draw_html import draw_html
+from app.text.html import NOTHING, fill
 from app.views.models import PreviewStatus, Rate
 
 TITLE = "Preview statistics"
@@ -14,10 +16,10 @@ TITLE = "Preview statistics"
 
 def draw(view: PreviewStatus) -> None:
     """Draw the card."""
-    st.html(html(view))
+    draw_html(html(view))
 
 
-def html(view: PreviewStatus) -> str:
+def html(view: PreviewStatus) -> Markup:
     """The card as HTML."""
     if view.preview_count == 0:
         what = (
@@ -46,14 +48,14 @@ def html(view: PreviewStatus) -> str:
     )
 
 
-def _breakdown(title: str, stats: Mapping[str, Rate]) -> str:
+def _breakdown(title: str, stats: Mapping[str, Rate]) -> Markup:
     if not stats:
-        return ""
+        return NOTHING
     return kit.heading(title) + kit.bar_rows(
         (
             name,
             None if rate.em is None else 100 * rate.em,
-            f'{kit.percent(rate.em)} <span class="cr-unit">of {rate.count}</span>',
+            fill('{} <span class="cr-unit">of {}</span>', kit.percent(rate.em), rate.count),
         )
         for name, rate in stats.items()
     )

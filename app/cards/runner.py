@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import streamlit as st
+from markupsafe import Markup
 
 from app.cards import kit
+from app.cards.draw_html import draw_html
+from app.text.html import fill, text
 from app.text.markdown import plain
 from app.views.models import RoundStatus, RunnerStatus
 from control_room.previews.request import request_round
@@ -15,7 +18,7 @@ TITLE = "Preview runner"
 
 def draw(runner: RunnerStatus, run: RunDir, *, may_request: bool) -> None:
     """Draw the card; ``may_request`` adds the button that asks for a round now."""
-    st.html(html(runner))
+    draw_html(html(runner))
     if may_request and st.button(
         "Ask for a round now", key="runner-request", disabled=not runner.running
     ):
@@ -27,7 +30,7 @@ def draw(runner: RunnerStatus, run: RunDir, *, may_request: bool) -> None:
             st.toast("Asked: the runner takes it up within seconds.")
 
 
-def html(runner: RunnerStatus) -> str:
+def html(runner: RunnerStatus) -> Markup:
     """The card as HTML."""
     current, last = runner.round, runner.last_round
     parts = [kit.chips([_state(runner)])]
@@ -38,7 +41,7 @@ def html(runner: RunnerStatus) -> str:
             kit.bar(pct, "Round"),
         ]
     if last is not None:
-        parts.append(kit.rows([(f"Last: {_name(last)}", kit.text(_ended(last)))]))
+        parts.append(kit.rows([(f"Last: {_name(last)}", text(_ended(last)))]))
     waiting = sum(runner.pending.values())
     parts.append(
         kit.figures(
@@ -59,7 +62,7 @@ def html(runner: RunnerStatus) -> str:
     return kit.card(TITLE, *parts)
 
 
-def _state(runner: RunnerStatus) -> str:
+def _state(runner: RunnerStatus) -> Markup:
     if runner.age_s is None:
         return kit.chip("not known to run", "warning")
     if not runner.running:
@@ -71,9 +74,9 @@ def _name(each: RoundStatus) -> str:
     return f"{each.kind} of {each.checkpoint}"
 
 
-def _progress(each: RoundStatus) -> str:
+def _progress(each: RoundStatus) -> Markup:
     errors = f", {each.errors:,} without an answer" if each.errors else ""
-    return f"{kit.number(each.answered)} of {kit.number(each.total)}{errors}"
+    return fill("{} of {}{}", kit.number(each.answered), kit.number(each.total), errors)
 
 
 def _ended(each: RoundStatus) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import streamlit as st
+from markupsafe import Markup
 
 from app.cards import kit
+from app.cards.draw_html import draw_html
+from app.text.html import NOTHING, fill
 from app.views.models import LiveStatus
 from control_room.recording.metrics import METRICS, Metric
 
@@ -19,10 +21,10 @@ _TREND_ARROW = {"improving": "↓ improving", "stable": "→ stable", "rising": 
 
 def draw(view: LiveStatus) -> None:
     """Draw the card."""
-    st.html(html(view))
+    draw_html(html(view))
 
 
-def html(view: LiveStatus) -> str:
+def html(view: LiveStatus) -> Markup:
     """The card as HTML."""
     if view.current_step is None and view.loss is None:
         return kit.empty(
@@ -32,7 +34,7 @@ def html(view: LiveStatus) -> str:
         )
     step = kit.number(view.current_step)
     if view.total_steps:
-        step += f"<small> / {view.total_steps:,}</small>"
+        step += fill("<small> / {:,}</small>", view.total_steps)
     return kit.card(
         TITLE,
         kit.figures(
@@ -52,16 +54,16 @@ def html(view: LiveStatus) -> str:
     )
 
 
-def _trend(view: LiveStatus) -> str:
+def _trend(view: LiveStatus) -> Markup:
     arrow = _TREND_ARROW.get(view.loss_trend or "")
-    return f" <small>{arrow}</small>" if arrow else ""
+    return fill(" <small>{}</small>", arrow) if arrow else NOTHING
 
 
-def _value(view: LiveStatus, metric: Metric) -> str:
+def _value(view: LiveStatus, metric: Metric) -> Markup:
     value: float | None = getattr(view, metric.name)
     shown = kit.scientific(value) if metric.digits is None else kit.number(value, metric.digits)
     sign = _GAP_SIGN.get(view.gap_status or "", "") if metric.name == "val_train_gap" else ""
-    return f"{shown}{sign}"
+    return fill("{}{}", shown, sign)
 
 
 def _aside(view: LiveStatus) -> str:
@@ -71,15 +73,15 @@ def _aside(view: LiveStatus) -> str:
     return ""
 
 
-def _sparkline(view: LiveStatus) -> str:
+def _sparkline(view: LiveStatus) -> Markup:
     steps = [step for step, _ in view.loss_history]
     losses = [loss for _, loss in view.loss_history]
     if len(steps) < 2:
-        return ""
+        return NOTHING
     return kit.sparkline(losses, "Loss", (f"loss from step {steps[0]:,}", f"{steps[-1]:,}"))
 
 
-def _segments(view: LiveStatus) -> str:
+def _segments(view: LiveStatus) -> Markup:
     if view.segment_count < 2 or view.segment_start_step is None:
-        return ""
+        return NOTHING
     return kit.note(f"Resumed at step {view.segment_start_step:,} (segment {view.segment_count}).")

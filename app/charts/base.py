@@ -18,13 +18,13 @@ from control_room.history.questions.aggregates import (
     BinRate,
     FailureShare,
     HeatmapCell,
-    Rate,
     StepRate,
     ThroughputPoint,
     ThroughputPoints,
     ThroughputSetting,
 )
 from control_room.security.spreadsheets import guarded_rows
+from control_room.statistics.exact_match import ExactMatchRate
 
 Figure = dict[str, Any]
 
@@ -81,7 +81,7 @@ def heatmap(cells: Sequence[HeatmapCell], edges: Sequence[int], limits: HeatmapL
     rows: list[dict[str, Any]] = []
     for y, pattern in enumerate(patterns):
         for x, low in enumerate(lows):
-            rate = found.get((pattern, low), Rate(0, 0))
+            rate = found.get((pattern, low), ExactMatchRate(0, 0))
             label = bin_label(edges, low)
             colour, text = _cell(rate, limits)
             squares.append(_square(x, y, colour))
@@ -458,7 +458,7 @@ def figure_of(traces: list[Figure], *, height: int = 320, **layout: Any) -> Figu
     return {"data": traces, "layout": {**common, **layout}}
 
 
-def _cell(rate: Rate, limits: HeatmapLimits) -> tuple[str, str]:
+def _cell(rate: ExactMatchRate, limits: HeatmapLimits) -> tuple[str, str]:
     """A cell's colour, and its text: a sign for the level, EM, and the samples."""
     if rate.em is None:
         return _BLANK, "–"
@@ -485,7 +485,7 @@ def _square(x: int, y: int, colour: str) -> Mapping[str, Any]:
     }
 
 
-def _rates(rates: Sequence[Rate]) -> Figure:
+def _rates(rates: Sequence[ExactMatchRate]) -> Figure:
     values = [rate.em or 0.0 for rate in rates]
     ends = [rate.interval or (0.0, 1.0) for rate in rates]
     return {
@@ -502,12 +502,12 @@ def _rates(rates: Sequence[Rate]) -> Figure:
     }
 
 
-def _counts(rate: Rate) -> list[float]:
+def _counts(rate: ExactMatchRate) -> list[float]:
     low, high = rate.interval or (0.0, 1.0)
     return [rate.count, low, high]
 
 
-def _rate_row(rate: Rate) -> dict[str, Any]:
+def _rate_row(rate: ExactMatchRate) -> dict[str, Any]:
     low, high = rate.interval or (None, None)
     return {
         "em": rate.em,
@@ -529,7 +529,7 @@ def _share_row(share: FailureShare) -> dict[str, Any]:
     }
 
 
-def _said(rate: Rate) -> str:
+def _said(rate: ExactMatchRate) -> str:
     low, high = rate.interval or (0.0, 1.0)
     return (
         f"EM {100 * (rate.em or 0):.1f} % ({rate.correct:,} of {rate.count:,})<br>"

@@ -13,7 +13,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from app.serving.hosts import Address, Hosts, parse_address, same_place
+from app.host_names import HostName, parse_address, same_place
+from app.serving.hosts import Hosts
 
 Scope = Mapping[str, Any]
 Message = dict[str, Any]
@@ -133,7 +134,7 @@ class Guard:
             return Refusal(405, "Pages are only read: GET, HEAD or OPTIONS.")
         return _refused_body(found)
 
-    def _refused_websocket(self, found: Mapping[bytes, str], host: Address) -> Refusal | None:
+    def _refused_websocket(self, found: Mapping[bytes, str], host: HostName) -> Refusal | None:
         if self._is_foreign(found, host):
             return _foreign(host)
         if self._viewers >= self._max_viewers:
@@ -144,7 +145,7 @@ class Guard:
             )
         return None
 
-    def _is_foreign(self, found: Mapping[bytes, str], host: Address) -> bool:
+    def _is_foreign(self, found: Mapping[bytes, str], host: HostName) -> bool:
         origin = found.get(b"origin")
         if origin is not None and not same_place(origin, host):
             return True
@@ -266,7 +267,7 @@ def _refused_body(found: Mapping[bytes, str]) -> Refusal | None:
     return None
 
 
-def _not_served(host: Address) -> Refusal:
+def _not_served(host: HostName) -> Refusal:
     return Refusal(
         421,
         f"This Control Room does not answer to the name {host.name}. If it is yours, put "
@@ -275,7 +276,7 @@ def _not_served(host: Address) -> Refusal:
     )
 
 
-def _foreign(host: Address) -> Refusal:
+def _foreign(host: HostName) -> Refusal:
     return Refusal(
         403,
         f"Only pages of the same address ({host.name}) may ask this. Behind a proxy, let it pass "

@@ -7,9 +7,11 @@ from collections import Counter
 from dataclasses import dataclass
 from difflib import Match, SequenceMatcher
 from functools import lru_cache
-from html import escape
 from itertools import accumulate
 
+from markupsafe import Markup
+
+from app.text.html import NOTHING, escaped, fill, join
 from app.text.visible import shown
 
 # Beyond this many words, texts are shown unmarked.
@@ -27,8 +29,8 @@ _TOKEN = re.compile(r"(\s*)(\w+|[^\w\s]|\Z)")
 class WordDiff:
     """Both texts as HTML: ``<del>`` is missing from the answer, ``<ins>`` should not be there."""
 
-    golden_html: str
-    answer_html: str
+    golden_html: Markup
+    answer_html: Markup
     compared: bool  # False when the texts were too long, or too repetitive, to compare
 
 
@@ -59,7 +61,7 @@ def word_diff(golden: str, answer: str) -> WordDiff:
     """Mark what the answer leaves out and what it adds, of both as they are shown."""
     same = golden == answer
     golden, answer = shown(golden), shown(answer)
-    unmarked = WordDiff(escape(golden), escape(answer), compared=same)
+    unmarked = WordDiff(escaped(golden), escaped(answer), compared=same)
     a_spaces, a_words = _tokens(golden)
     b_spaces, b_words = _tokens(answer)
     if same or max(len(a_words), len(b_words)) > MAX_WORDS:
@@ -68,18 +70,18 @@ def word_diff(golden: str, answer: str) -> WordDiff:
         steps = _Matcher(a_words, b_words).get_opcodes()
     except _TooManyPairs:
         return unmarked
-    left: list[str] = []
-    right: list[str] = []
+    left: list[Markup] = []
+    right: list[Markup] = []
     for tag, a_from, a_to, b_from, b_to in steps:
         if tag == "equal":
             for a, b in zip(range(a_from, a_to), range(b_from, b_to), strict=True):
                 differ = a_spaces[a] != b_spaces[b]
-                left.append(_marked("del", a_spaces[a], differ) + escape(a_words[a]))
-                right.append(_marked("ins", b_spaces[b], differ) + escape(b_words[b]))
+                left.append(_marked("del", a_spaces[a], differ) + escaped(a_words[a]))
+                right.append(_marked("ins", b_spaces[b], differ) + escaped(b_words[b]))
             continue
         left.append(_run("del", a_spaces[a_from:a_to], a_words[a_from:a_to]))
         right.append(_run("ins", b_spaces[b_from:b_to], b_words[b_from:b_to]))
-    return WordDiff("".join(left), "".join(right), compared=True)
+    return WordDiff(join(left), join(right), compared=True)
 
 
 def _tokens(text: str) -> tuple[list[str], list[str]]:
@@ -90,13 +92,13 @@ def _tokens(text: str) -> tuple[list[str], list[str]]:
     return [space for space, _ in found], [word for _, word in found]
 
 
-def _run(mark: str, spaces: list[str], words: list[str]) -> str:
+def _run(mark: str, spaces: list[str], words: list[str]) -> Markup:
     """Marked words; the white space before them is not marked."""
     if not words:
-        return ""
+        return NOTHING
     rest = "".join(space + word for space, word in zip(spaces[1:], words[1:], strict=True))
-    return spaces[0] + _marked(mark, words[0] + rest)
+    return escaped(spaces[0]) + _marked(mark, words[0] + rest)
 
 
-def _marked(mark: str, text: str, really: bool = True) -> str:
-    return f"<{mark}>{escape(text)}</{mark}>" if really and text else escape(text)
+def _marked(mark: str, text: str, really: bool = True) -> Markup:
+    return fill("<{0}>{1}</{0}>", mark, escaped(text)) if really and text else escaped(text)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import streamlit as st
 
 from app.cards import kit
+from app.cards.draw_html import draw_html
 from app.charts.base import Chart
 from app.charts.notes import with_notes
 from app.text.visible import cell
@@ -32,10 +33,10 @@ def chart_box(
     ``notes`` are those of the run, for a chart over steps or time, as ``axis`` says.
     """
     if not chart.rows:
-        st.html(kit.empty(title, "Nothing to show.", empty))
+        draw_html(kit.empty(title, "Nothing to show.", empty))
         return None
     with st.container(horizontal=True):
-        st.html(kit.card(title))
+        draw_html(kit.card(title))
         csv_button(key, chart)
     drawn = st.plotly_chart(
         with_notes(chart, notes, axis).figure,
@@ -45,7 +46,7 @@ def chart_box(
         **selection,
     )
     said = " ".join(filter(None, (note or chart.description, chart.left_out)))
-    st.html(f'<div class="cr">{kit.note(said)}</div>')
+    draw_html(kit.bare(kit.note(said)))
     return drawn
 
 

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 from app.cards import kit
+from app.views.best_weights import best_by_metric, step_of
 from collectors.files.snapshots import SnapshotsReading, StoredWeights
-
-# Metric, and whether more of it is better.
-_METRICS: tuple[tuple[str, str, Callable[[float], float]], ...] = (
-    ("em", "EM", lambda value: -value),
-    ("ce", "CE", lambda value: value),
-    ("loss", "Loss", lambda value: value),
-)
 
 
 def kept_rows(reading: SnapshotsReading, now: datetime) -> list[dict[str, Any]]:
     """A row each, newest first, checkpoints before snapshots."""
-    checkpoints = sorted(reading.checkpoints, key=_step, reverse=True)
-    snapshots = sorted(reading.snapshots, key=_step, reverse=True)
+    checkpoints = sorted(reading.checkpoints, key=step_of, reverse=True)
+    snapshots = sorted(reading.snapshots, key=step_of, reverse=True)
     best = best_by_metric((*checkpoints, *snapshots))
     rows = []
     for kind, kept in (("checkpoint", checkpoints), ("snapshot", snapshots)):
@@ -48,20 +41,6 @@ def kept_rows(reading: SnapshotsReading, now: datetime) -> list[dict[str, Any]]:
     return rows
 
 
-def best_by_metric(kept: Sequence[StoredWeights]) -> dict[str, str]:
-    """Metric to the name of the best; of equals the newest."""
-    best: dict[str, str] = {}
-    for name, label, badness in _METRICS:
-        told = [
-            (badness(value), -_step(each), each.name)
-            for each in kept
-            if (value := getattr(each, name)) is not None
-        ]
-        if told:
-            best[label] = min(told)[2]
-    return best
-
-
 def _leaves(each: StoredWeights, kind: str, place: int, keep_newest: int | None) -> str:
     if each.protected:
         return "kept: protected"
@@ -71,7 +50,3 @@ def _leaves(each: StoredWeights, kind: str, place: int, keep_newest: int | None)
         left = keep_newest - place
         return f"with the next {left} checkpoints" if left > 1 else "with the next checkpoint"
     return "not told"
-
-
-def _step(each: StoredWeights) -> int:
-    return each.step or 0

@@ -42,9 +42,7 @@ from app.views.models import (
     Views,
 )
 from app.views.preview_excerpt import latest_preview, shown_groups
-from app.watch.machine_history import QueueTrends, with_trend
-from app.watch.retention import RetentionReading
-from app.watch.run_history import HistoryReading
+from app.views.readings import HistoryReading, QueueTrends, RetentionReading, with_trend
 from collectors.files.evals import EvalsReading
 from collectors.files.notes import NotesReading
 from collectors.files.preview_runner import RunnerReading
@@ -53,8 +51,8 @@ from collectors.files.queues import QueuesReading
 from collectors.files.snapshots import SnapshotsReading
 from collectors.files.training import TrainingReading
 from collectors.sampler import Sample
-from control_room.logs.recent import GroupRate
 from control_room.recording.records import PreviewRecord
+from control_room.statistics.exact_match import ExactMatchRate
 
 LOSS_POINTS = 40  # of the loss curve in the live view
 _BYTES_OF_RATE = 95  # of JSON, beside a group's name
@@ -301,7 +299,7 @@ def _latest_snapshot_date(samples: Samples) -> date | None:
 
 
 def _heatmap(
-    groups: Mapping[tuple[str, int | None], GroupRate], edges: Sequence[int]
+    groups: Mapping[tuple[str, int | None], ExactMatchRate], edges: Sequence[int]
 ) -> PatternHeatmap:
     """The newest previews by pattern and bin of golden length; unknown lengths come last."""
     sizes: Counter[str] = Counter()
@@ -310,14 +308,14 @@ def _heatmap(
     names = shown_groups(sizes, bytes_each=_BYTES_OF_CELL * (len(edges) + 1))
     rows = sorted(set(names.values()))
     lows: list[int | None] = list(edges)
-    binned: dict[tuple[str, int | None], list[GroupRate]] = {}
+    binned: dict[tuple[str, int | None], list[ExactMatchRate]] = {}
     for (pattern, length), rate in groups.items():
         binned.setdefault((names[pattern], bin_of(edges, length)), []).append(rate)
     if any(low is None for _, low in binned):
         lows.append(None)
     cells = [[binned.get((row, low), []) for low in lows] for row in rows]
     counts = [[sum(rate.count for rate in cell) for cell in row] for row in cells]
-    right = [[sum((r.em or 0) * r.count for r in cell) for cell in row] for row in cells]
+    right = [[sum(rate.correct for rate in cell) for cell in row] for row in cells]
     return PatternHeatmap(
         rows=tuple(rows),
         cols=tuple(bin_label(edges, low) for low in lows) if rows else (),
@@ -343,18 +341,18 @@ def preview_view(record: PreviewRecord) -> Preview:
     return Preview(**values)
 
 
-def _rates(groups: Mapping[str, GroupRate]) -> dict[str, Rate]:
+def _rates(groups: Mapping[str, ExactMatchRate]) -> dict[str, Rate]:
     """By name; see :func:`~app.views.preview_excerpt.shown_groups`."""
     names = shown_groups({name: group.count for name, group in groups.items()}, _BYTES_OF_RATE)
-    together: dict[str, list[GroupRate]] = {}
+    together: dict[str, list[ExactMatchRate]] = {}
     for name, group in groups.items():
         together.setdefault(names[name], []).append(group)
     return {name: _rate(own) for name, own in sorted(together.items())}
 
 
-def _rate(groups: Sequence[GroupRate]) -> Rate:
+def _rate(groups: Sequence[ExactMatchRate]) -> Rate:
     count = sum(group.count for group in groups)
-    right = sum((group.em or 0) * group.count for group in groups)
+    right = sum(group.correct for group in groups)
     em = right / count if count else None
     return Rate(em=em, count=count, em_rate=em, total=count)
 

@@ -6,17 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from control_room.history import queries
 from control_room.history.filters import PreviewFilter
 from control_room.history.queries import Cursor
+from control_room.history.questions.comparison import of_side, sides
 
 SideKind = Literal["checkpoint", "regime", "dataset", "run"]
 KINDS: tuple[SideKind, ...] = ("checkpoint", "regime", "dataset", "run")
-_COLUMNS: Mapping[SideKind, str] = {
-    "checkpoint": "checkpoint_id",
-    "regime": "regime",
-    "dataset": "dataset_id",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +31,9 @@ def asked_of(query: Mapping[str, str]) -> Asked:
 
 def options(kind: SideKind, cursor: Cursor, runs: Mapping[str, object]) -> list[str]:
     """The sides there are: checkpoints in the order of their steps, others by name."""
-    if kind == "run":
-        return list(runs)
-    if kind == "checkpoint":
-        return queries.checkpoints(cursor)
-    return queries.choices(cursor, _COLUMNS[kind])
+    return list(runs) if kind == "run" else sides(cursor, kind)
 
 
 def filter_of(kind: SideKind, name: str) -> PreviewFilter:
     """The previews of one side; a run's are all of its own."""
-    if kind == "checkpoint":
-        return PreviewFilter(checkpoint_id=name)
-    if kind == "regime":
-        return PreviewFilter(regime=name)
-    return PreviewFilter(dataset_id=name) if kind == "dataset" else PreviewFilter()
+    return PreviewFilter() if kind == "run" else of_side(kind, name)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, create_model
 
 from app.views.preview_fields import preview_fields
+from control_room.recording.closed_words import RunStatus
 from control_room.recording.metrics import PLAIN
 
 Day: TypeAlias = date
@@ -195,7 +196,7 @@ class AlertStatus(_View):
 class _Progress(_View):
     run_id: str
     run_dir: str
-    status: Literal["idle", "training", "paused", "completed", "crashed"] | None = None
+    status: RunStatus | None = None
     phase: str | None = None
     pause_reason: str | None = None  # while it is paused, where that was told
     liveness: LivenessStatus

@@ -1,4 +1,4 @@
-"""What the machines did in the last day, minute by minute: means of what the views told.
+"""What the machines did in the last day, minute by minute: means of what their samples told.
 
 It lies in the run's cache in a small database of its own. The history index is made of logs and
 can be built again from them; this is in no log. Where it cannot be kept it is held in memory.
@@ -12,11 +12,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import dataclass, make_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.views.models import GpuStatus, JobQueueStatus, MachineStatus, SystemStatus
+from app.views.models import GpuStatus, JobQueueStatus, MachineStatus
+from app.views.readings import QueueTrends
 from collectors.machines.gpu.reading import GPU_VALUES
 from control_room.security.inside import Inside
 from control_room.security.sqlite_schema import has_only
@@ -100,13 +101,6 @@ _Row = tuple[object, ...]
 _COLUMNS = ("minute", "machine", "device", "name", "online", "temp_max_c", *VALUES)
 
 
-@dataclass(frozen=True, slots=True)
-class QueueTrends:
-    """How much waited, by machine (None: the run's own) and kind, minute by minute."""
-
-    pending: Mapping[tuple[str | None, str], tuple[float, ...]] = field(default_factory=dict)
-
-
 class MachineHistory:
     """One thread takes; any thread may ask.
 
@@ -141,8 +135,10 @@ class MachineHistory:
             self._database.close()
             self._database, self._on_disk = _memory(), False
 
-    def take(self, system: SystemStatus) -> QueueTrends:
-        """Count in what the view tells now, and return the trends of the last hour."""
+    def take(
+        self, machines: Sequence[MachineStatus], queues: Sequence[JobQueueStatus]
+    ) -> QueueTrends:
+        """Count in how the machines are and what waits, and return the trends of the last hour."""
         with self._lock:
             minute = int(self._clock() // MINUTE_S)
             if minute != self._minute or not self._looked:
@@ -150,9 +146,9 @@ class MachineHistory:
                 self._write()
                 self._minute, self._looked = minute, True
                 self._trends = self._read_trends()
-            for machine in system.machines:
+            for machine in machines:
                 self._count(machine)
-            for queue in system.job_queues:
+            for queue in queues:
                 known = (queue.machine, queue.kind) in self._queues
                 if queue.pending is not None and (known or len(self._queues) < MOST_QUEUES):
                     of_queue = self._queues.setdefault((queue.machine, queue.kind), [])
@@ -280,12 +276,6 @@ class _Means:
 
 def _called(gpu: GpuStatus) -> str:
     return f"GPU {gpu.index} · {gpu.name}"
-
-
-def with_trend(queue: JobQueueStatus, trends: QueueTrends) -> JobQueueStatus:
-    """The queue with how much waited in the last hour."""
-    trend = trends.pending.get((queue.machine, queue.kind), ())
-    return queue.model_copy(update={"pending_history": trend}) if trend else queue
 
 
 def _memory() -> sqlite3.Connection:

@@ -48,7 +48,7 @@ class Monitor:
         own = run_sources(settings, rules, self.history)
         if machines_of is None:
             self.machine_history = MachineHistory(run.cache, ready=run.has_logs, inside=run.inside)
-            own += machine_sources(settings, self.machine_history, lambda: self._views.system)
+            own += machine_sources(settings, self.machine_history, self._samples)
             # Of the run the app was started for alone: others may only be looked at.
             own += retention_sources(settings)
         else:
@@ -128,9 +128,13 @@ class Monitor:
                 # A reading that no view can hold must not stop the views of later readings.
                 log.exception("the views of this tick could not be built")
 
+    def _samples(self) -> Samples:
+        return samples_of(self.sources, self.settings)
+
     def _tick(self) -> None:
-        samples = samples_of(self.sources, self.settings)
-        views = assemble(samples, self.settings, now=time.time(), version=self._views.version + 1)
+        views = assemble(
+            self._samples(), self.settings, now=time.time(), version=self._views.version + 1
+        )
         ready = ready_views(views, self._boot_id)
         with self._changed:
             self._views, self._ready, self._ticked_at = views, ready, time.monotonic()

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from datetime import datetime
 
 from app.settings import Settings
+from app.views.readings import RetentionReading
 from control_room.logs.retention import carry_out, left_alone, plan
 
 log = logging.getLogger(__name__)
 
 EVERY_S = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class RetentionReading:
-    """What the last look at the run's old days brought."""
-
-    changed: int = 0
-    problems: tuple[str, ...] = ()
 
 
 def retain(settings: Settings) -> RetentionReading:

@@ -6,14 +6,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from app.views.readings import HistoryReading
 from control_room.error_words import words_for
+from control_room.extra import load_extra
 from control_room.history.database import is_damage
-from control_room.history.extra import extra
 from control_room.history.index import HistoryIndex, IndexFailed, IndexInUse, Refresh
 from control_room.history.sql.processes import SqlLimits, SqlProcesses
 from control_room.history.sql.question import SqlAnswer, SqlRefused
@@ -36,15 +36,6 @@ class HistoryNotReady(RuntimeError):
 
 class HistoryFailed(RuntimeError):
     """The index has no answer to what a page asks. The message is for a person."""
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryReading:
-    """What the last look at the logs brought."""
-
-    added: int = 0
-    problems: tuple[str, ...] = ()
-    note: str | None = None  # why the index is not kept on disk
 
 
 class RunHistory:
@@ -157,7 +148,7 @@ class RunHistory:
         try:
             return index.ask(text, self._sql)
         except SqlRefused as refused:
-            if isinstance(refused.__cause__, extra("duckdb").Error):
+            if isinstance(refused.__cause__, load_extra("duckdb").Error):
                 self._look_for_damage(refused.__cause__)
             raise
 
@@ -191,7 +182,7 @@ class RunHistory:
     def _failed(self, error: Exception) -> None:
         self._look_for_damage(error)
         log.warning("the history could not answer: %s", error)  # it may quote what was logged
-        if isinstance(error, extra("duckdb").OutOfMemoryException):
+        if isinstance(error, load_extra("duckdb").OutOfMemoryException):
             why = f"it takes more than history.memory_limit_mb, {self._memory_limit_mb}, allows"
         else:
             why = f"{words_for(error)} (the app's log says more)"

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import re
-from collections.abc import Mapping, Sequence
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.watch.run_exact_match import RunEm
+from app.watch.run_exact_match import RunEm, RunEms
 from collectors.files.training.status_file import parse_status
 from control_room.recording.encoding import load_json
 from control_room.rundir import RunDir
 
+log = logging.getLogger(__name__)
+
+EVERY_S = 5.0
+_FRESH_S = 2 * EVERY_S  # whoever comes after nobody has looked waits for a newer look than this
+_LOOKED_AT_S = 3 * EVERY_S  # so long after the last viewer reading goes on
 _LOSSES = {"loss": "Loss", "val_loss": "Validation loss"}
 _TOLD_EM = "fixed_eval_em"
 # A number written out with more digits than it has, as Decimal and some formats do.
@@ -35,6 +43,83 @@ class RunSummary:
     config: Mapping[str, Any]
     problem: str | None = None
     em: RunEm | None = None
+
+
+class RunTable:
+    """Every run's summary, read once for all viewers, and only while somebody looks.
+
+    ``directories`` tells where the runs are, by name; it is called in the thread that reads.
+    """
+
+    def __init__(
+        self,
+        directories: Callable[[], Mapping[str, Path]],
+        follow_links: tuple[Path, ...] = (),
+        *,
+        every_s: float = EVERY_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._directories = directories
+        self._follow_links = follow_links
+        self._ems = RunEms(follow_links)
+        self._every_s = every_s
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._summaries: tuple[RunSummary, ...] = ()
+        self._read_at = float("-inf")
+        self._asked_at = float("-inf")
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+
+    def summaries(self, *, wait_s: float = 10.0) -> tuple[RunSummary, ...]:
+        """The newest, in the order of the directories; nothing when reading takes too long."""
+        with self._changed:
+            self._asked_at = now = self._clock()
+            if self._thread is None and not self._stopping:
+                self._thread = threading.Thread(target=self._watch, name="run-table", daemon=True)
+                self._thread.start()
+            self._changed.wait_for(
+                lambda: self._stopping or self._read_at >= now - _FRESH_S, wait_s
+            )
+            return self._summaries
+
+    def is_reading(self) -> bool:
+        """Whether files are read from time to time."""
+        with self._changed:
+            return self._thread is not None
+
+    def close(self) -> None:
+        """Stop reading; what was read last stays."""
+        with self._changed:
+            self._stopping = True
+            thread = self._thread
+            self._changed.notify_all()
+        if thread is not None:
+            thread.join(timeout=2.0)
+
+    def _watch(self) -> None:
+        while True:
+            try:
+                summaries = self._read()
+            except Exception:
+                # What one look stumbles over must not end the later ones.
+                log.exception("the runs could not be read")
+                summaries = self._summaries
+            with self._changed:
+                self._summaries, self._read_at = summaries, self._clock()
+                self._changed.notify_all()
+                stopped = self._changed.wait_for(lambda: self._stopping, self._every_s)
+                if stopped or self._clock() - self._asked_at > _LOOKED_AT_S:
+                    self._thread = None
+                    return
+
+    def _read(self) -> tuple[RunSummary, ...]:
+        directories = self._directories()
+        self._ems.keep(set(directories.values()))
+        return tuple(
+            run_summary(name, path, self._ems.of(path), self._follow_links)
+            for name, path in directories.items()
+        )
 
 
 def run_summary(

@@ -13,7 +13,7 @@ from glob import escape, glob
 from pathlib import Path
 
 from app.watch.monitor import Monitor
-from app.watch.run_exact_match import RunEms
+from app.watch.run_table import RunTable
 from control_room.recording.encoding import is_text
 from control_room.recording.safe_repr import printable
 
@@ -28,12 +28,12 @@ class Runs:
     """Finds run directories, and starts a Monitor for one when somebody wants to see it.
 
     ``main`` is the run that the server was started for; its machines serve for all of them.
-    ``ems`` tells how right a run is, without a Monitor of its own.
+    ``table`` tells how far each run is, without a Monitor of its own.
     """
 
     def __init__(self, main: Monitor, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.main = main
-        self.ems = RunEms(main.settings.run.follow_links)
+        self.table = RunTable(self.directories, main.settings.run.follow_links)
         self._clock = clock
         self._lock = threading.Lock()
         self._others: dict[str, tuple[Monitor, float]] = {}  # and when it was last asked for
@@ -48,7 +48,6 @@ class Runs:
                 self._looked_at = now
                 self._found = _named(self.main.settings.run_dir, self.main.settings.runs)
                 self._let_go(now)
-                self.ems.keep(set(self._found.values()))
             return self._found
 
     def monitor(self, name: str | None) -> Monitor:
@@ -72,6 +71,7 @@ class Runs:
 
     def close(self) -> None:
         """Stop what was started here; the main Monitor is its owner's."""
+        self.table.close()
         with self._lock:
             for started, _ in self._others.values():
                 started.stop()

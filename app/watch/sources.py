@@ -9,8 +9,9 @@ from typing import Any
 
 from app.settings import Machine, Settings
 from app.views.build import Samples
-from app.views.build_machines import MachineSamples
-from app.views.models import SystemStatus
+from app.views.build_jobs import job_queues
+from app.views.build_machines import MachineSamples, machine_views
+from app.views.readings import QueueTrends
 from app.watch.machine_history import MachineHistory
 from app.watch.retention import EVERY_S, retain
 from app.watch.run_history import RunHistory
@@ -124,11 +125,23 @@ def retention_sources(settings: Settings) -> list[Source[Any]]:
 
 
 def machine_sources(
-    settings: Settings, history: MachineHistory, system: Callable[[], SystemStatus]
+    settings: Settings, history: MachineHistory, samples: Callable[[], Samples]
 ) -> list[Source[Any]]:
-    """What the machines tell, and their history; ``system`` is the newest view."""
+    """What the machines tell, and their history, which is made of the newest ``samples``."""
+
+    def take() -> QueueTrends:
+        newest = samples()
+        machines = machine_views(newest.machines, settings, time.time())
+        queues = job_queues(
+            newest.queues.reading,
+            newest.machines,
+            newest.runner.reading,
+            newest.training.reading,
+        )
+        return history.take(machines, queues)
+
     return [
-        Source("machine_history", TAKEN_EVERY_S, lambda: history.take(system()), history.close),
+        Source("machine_history", TAKEN_EVERY_S, take, history.close),
         *(each for machine in settings.watched_machines for each in _machine(machine, settings)),
     ]
 

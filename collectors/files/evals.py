@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from collectors.files.record_tail import RecordTail
+from collectors.files.record_tail import log_tail
 from control_room.recording.records import EvalRecord
 from control_room.rundir import RunDir
 
@@ -34,7 +34,7 @@ class EvalWatch:
         self._begin()
 
     def _begin(self) -> None:
-        self._tail = RecordTail(self._run, "eval", EvalRecord, _LAST_LINES)
+        self._tail = log_tail(self._run, "eval", EvalRecord, _LAST_LINES)
         self._fixed: deque[EvalRecord] = deque(maxlen=_FIXED_KEPT)
         self._domains: dict[str, EvalRecord] = {}
         self._micro: EvalRecord | None = None

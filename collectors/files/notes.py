@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from collectors.files.record_tail import RecordTail
+from collectors.files.record_tail import log_tail
 from control_room.recording.records import NoteRecord
 from control_room.rundir import RunDir
 
@@ -28,7 +28,7 @@ class NoteWatch:
         self._begin()
 
     def _begin(self) -> None:
-        self._tail = RecordTail(self._run, "note", NoteRecord, KEPT)
+        self._tail = log_tail(self._run, "note", NoteRecord, KEPT)
         self._notes: deque[NoteRecord] = deque(maxlen=KEPT)
 
     def read(self) -> NotesReading:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from typing import TypeVar
 
 from collectors.files.json_file import JsonFile
 from collectors.jobs import JobQueue
+from collectors.json_values import finite, or_none, whole
 from control_room.rundir import RunDir
 
 T = TypeVar("T")
@@ -154,10 +154,10 @@ class _Told:
         return value or None if isinstance(value, str) else None
 
     def number(self, name: str) -> float | None:
-        return self._checked(name, _number(self.values.get(name)))
+        return self._checked(name, or_none(finite, self.values.get(name)))
 
     def count(self, name: str) -> int | None:
-        return self._checked(name, _count(self.values.get(name)))
+        return self._checked(name, or_none(whole, self.values.get(name)))
 
     def counts(self, name: str) -> Mapping[str, int]:
         inner = self.inner(name)
@@ -183,14 +183,3 @@ class _Told:
         if found is None and self.values.get(name) is not None:
             self.wrong.append(name)
         return found
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)
-
-
-def _count(value: object) -> int | None:
-    number = _number(value)
-    return None if number is None or number < 0 else int(number)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -10,7 +9,7 @@ from datetime import datetime
 from pathlib import Path, PurePath
 
 from collectors.files.json_file import JsonFile
-from control_room.recording.encoding import parse_timestamp
+from collectors.json_values import finite, flag, moment, or_none, whole
 from control_room.rundir import RunDir
 from control_room.security.inside import Inside
 
@@ -76,7 +75,7 @@ class _Index:
             self._reading = SnapshotsReading(
                 tuple(_entries(look.data, "checkpoints")),
                 tuple(_entries(look.data, "snapshots")),
-                _whole(look.data.get("keep_newest")),
+                or_none(whole, look.data.get("keep_newest")),
                 _best(look.data.get("best_checkpoint")),
             )
         return replace(self._reading, problem=look.problem)
@@ -92,23 +91,22 @@ def _entries(index: Mapping[str, object], name: str) -> Iterator[StoredWeights]:
 def _stored(entry: Mapping[str, object]) -> StoredWeights:
     metrics = entry.get("metrics", entry.get("source_metrics"))
     metrics = metrics if isinstance(metrics, dict) else {}
-    losses = (_number(metrics.get(name)) for name in ("val_loss", "eval_loss", "loss"))
-    size = _number(entry.get("size_bytes"))
-    size_gb = _number(entry.get("size_gb")) if size is None else size / _GB
+    losses = (or_none(finite, metrics.get(name)) for name in ("val_loss", "eval_loss", "loss"))
+    size = or_none(finite, entry.get("size_bytes"))
+    size_gb = or_none(finite, entry.get("size_gb")) if size is None else size / _GB
     date = entry.get("created_at") or entry.get("date")
     name = entry.get("name") or _last_part(entry.get("path")) or date or "unnamed"
-    protected = entry.get("protected")
-    step = _whole(entry.get("step"))
+    step = or_none(whole, entry.get("step"))
     return StoredWeights(
         name=str(name),
-        step=_whole(entry.get("source_step")) if step is None else step,
-        created_at=_moment(date),
+        step=or_none(whole, entry.get("source_step")) if step is None else step,
+        created_at=or_none(moment, date),
         size_gb=size_gb,
-        em=_number(metrics.get("em")),
-        ce=_number(metrics.get("ce")),
+        em=or_none(finite, metrics.get("em")),
+        ce=or_none(finite, metrics.get("ce")),
         loss=next((loss for loss in losses if loss is not None), None),
-        protected=protected if isinstance(protected, bool) else None,
-        keep_until=_moment(entry.get("keep_until")),
+        protected=or_none(flag, entry.get("protected")),
+        keep_until=or_none(moment, entry.get("keep_until")),
         source=_last_part(entry.get("source_checkpoint")),
     )
 
@@ -120,20 +118,3 @@ def _best(told: object) -> str | None:
 def _last_part(path: object) -> str | None:
     """``checkpoint-5`` of ``checkpoints/checkpoint-5``: the name that previews carry."""
     return PurePath(path).name or None if isinstance(path, str) else None
-
-
-def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
-        return float(value)
-    return None
-
-
-def _moment(value: object) -> datetime | None:
-    try:
-        return parse_timestamp(value) if isinstance(value, str) else None
-    except ValueError:
-        return None

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from collectors.json_values import finite, or_none
 from collectors.machines.gpu.reading import GPU_VALUES, GpuReading, GpusReading
 from collectors.machines.host import HostReading
 from collectors.machines.remote_text import told_text
@@ -81,9 +82,8 @@ def text(value: object) -> str | None:
 
 
 def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if abs(value) < 1e12 else None  # false for NaN as well
+    number = or_none(finite, value)
+    return None if number is None or abs(number) >= 1e12 else number
 
 
 def count(value: object) -> int | None:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from control_room.history.extra import extra
+from control_room.extra import load_extra
 from control_room.history.sql.shared_file import SharedFile
 from control_room.logs.schema import TABLES, VERSION
 from control_room.security.inside import Inside
@@ -72,7 +72,7 @@ class Database:
         memory_limit_mb: int,
         inside: Inside | None = None,
     ) -> None:
-        self._duckdb = extra("duckdb")
+        self._duckdb = load_extra("duckdb")
         self._path = path
         self._made_for = f"{VERSION} {made_for}"
         self._shares = SharedFile()
@@ -222,7 +222,7 @@ class Database:
 
 def is_damage(error: Exception) -> bool:
     """Whether DuckDB tells of what it read from the disk, not of the question, time or room."""
-    duckdb = extra("duckdb")
+    duckdb = load_extra("duckdb")
     of_the_question = (
         duckdb.ProgrammingError,
         duckdb.DataError,

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from control_room.history.extra import extra
+from control_room.extra import load_extra
 from control_room.history.filters import PreviewFilter
 from control_room.history.long_texts import Text, texts_of
 from control_room.history.queries import Cursor
@@ -57,7 +57,7 @@ def csv_chunks(cursor: Cursor, wanted: PreviewFilter, *, raw: bool = False) -> I
     with _snapshot(cursor):
         chosen = ", ".join(f"{values.get(name, name)} AS {name}" for name in _COLUMNS)
         header = cursor.sql(f"SELECT {chosen} FROM previews LIMIT 0").to_arrow_table()
-        extra("pyarrow.csv").write_csv(header, sink)
+        load_extra("pyarrow.csv").write_csv(header, sink)
         for window in windows(cursor, wanted, most_bytes=_WINDOW_BYTES):
             if window.size_bytes <= _WINDOW_BYTES:
                 _write_csv(_rows(cursor, window, wanted, chosen), sink)
@@ -70,7 +70,7 @@ def csv_chunks(cursor: Cursor, wanted: PreviewFilter, *, raw: bool = False) -> I
 
 def jsonl_chunks(cursor: Cursor, wanted: PreviewFilter) -> Iterator[bytes]:
     """All previews that match as JSON lines (UTF-8), oldest first; NaN is null."""
-    binary = extra("pyarrow").binary()
+    binary = load_extra("pyarrow").binary()
     pairs = ", ".join(f"{name} := {_JSON_VALUES.get(name, name)}" for name in _COLUMNS)
     with _snapshot(cursor):
         for window in windows(cursor, wanted, most_bytes=_WINDOW_BYTES):
@@ -92,7 +92,7 @@ def parquet_chunks(cursor: Cursor, wanted: PreviewFilter) -> Iterator[bytes]:
     short = [name for name in _COLUMNS if name not in _TEXTS]
     with _snapshot(cursor):
         schema = cursor.sql(f"SELECT {chosen} FROM previews LIMIT 0").to_arrow_table().schema
-        writer = extra("pyarrow.parquet").ParquetWriter
+        writer = load_extra("pyarrow.parquet").ParquetWriter
         with writer(sink, schema, use_dictionary=_OFTEN_THE_SAME, write_statistics=short) as out:
             for window in windows(cursor, wanted, most_bytes=_ROW_GROUP_BYTES):
                 table = _rows(cursor, window, wanted, chosen)
@@ -127,7 +127,7 @@ def _matches(cursor: Cursor, window: Window, wanted: PreviewFilter) -> bool:
 
 
 def _write_csv(table: Any, sink: Sink) -> None:
-    csv = extra("pyarrow.csv")
+    csv = load_extra("pyarrow.csv")
     csv.write_csv(table, sink, csv.WriteOptions(include_header=False))
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from control_room.history.extra import extra
+from control_room.extra import load_extra
 
 
 def fold_column(texts: Any) -> Any:
     """An Arrow column of texts, folded."""
-    return extra("pyarrow.compute").utf8_lower(texts)
+    return load_extra("pyarrow.compute").utf8_lower(texts)
 
 
 def fold(text: str) -> str:
     """One text, folded just as a column is."""
-    folded: str = fold_column(extra("pyarrow").scalar(text)).as_py()
+    folded: str = fold_column(load_extra("pyarrow").scalar(text)).as_py()
     return folded

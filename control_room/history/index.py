@@ -16,9 +16,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, cast
 
+from control_room.extra import MissingExtra, load_extra
 from control_room.history.archives_read import Archives
 from control_room.history.database import Database, IndexInUse, is_damage
-from control_room.history.extra import MissingExtra, extra
 from control_room.history.positions import keep_archives, keep_positions, positions_in
 from control_room.history.sql.lending import Lending
 from control_room.history.sql.processes import SqlProcesses
@@ -111,7 +111,7 @@ class HistoryIndex:
         rules: PatternRules | None = None,
     ) -> None:
         self._run = run
-        self._duckdb = extra("duckdb")
+        self._duckdb = load_extra("duckdb")
         run_id = run.path.resolve().name
         rules = PatternRules() if rules is None else rules
         self._files: dict[LogKind, FollowedFiles] = {}

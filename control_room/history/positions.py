@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from control_room.extra import load_extra
 from control_room.history.archives_read import Seal
-from control_room.history.extra import extra
 from control_room.logs.file_identity import Version
 from control_room.logs.tail import Position
 from control_room.rundir import LogKind
@@ -103,7 +103,7 @@ def _insert(connection: Any, rows: Sequence[Sequence[object]]) -> None:
 
 
 def _table(rows: Sequence[Sequence[object]]) -> Any:
-    arrow = extra("pyarrow")
+    arrow = load_extra("pyarrow")
     texts = ("kind", "name", "path")
     kinds = {
         **dict.fromkeys(texts, arrow.string()),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from control_room.history.extra import extra
+from control_room.extra import load_extra
 
 NUMBER_BYTES = 24  # of a list, at most, when it is written out
 
 
 def row_sizes(rows: Any) -> Any:
     """Of each row of an Arrow table: bytes of its texts (UTF-8), lists and maps, as int64."""
-    arrow, compute = extra("pyarrow"), extra("pyarrow.compute")
+    arrow, compute = load_extra("pyarrow"), load_extra("pyarrow.compute")
     total = arrow.array([0] * rows.num_rows, arrow.int64())
     for column in rows.columns:
         sizes = _sizes(arrow, compute, column)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from control_room.history.extra import extra
+from control_room.extra import load_extra
 
 if TYPE_CHECKING:
     import duckdb
@@ -23,7 +23,7 @@ def guarded(cursor: duckdb.DuckDBPyConnection, failed: Failed) -> duckdb.DuckDBP
 
 def is_closed(error: Exception) -> bool:
     """Whether the connection was closed under the one who asks."""
-    return isinstance(error, extra("duckdb").ConnectionException)
+    return isinstance(error, load_extra("duckdb").ConnectionException)
 
 
 class _Guarded:
@@ -37,7 +37,7 @@ class _Guarded:
         found = getattr(self._target, name)
         if not callable(found):
             return found
-        duckdb = extra("duckdb")
+        duckdb = load_extra("duckdb")
 
         def call(*arguments: Any, **named: Any) -> Any:
             try:

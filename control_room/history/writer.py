@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from control_room.history.extra import extra
+from control_room.extra import load_extra
 from control_room.history.folding import fold_column
 from control_room.history.row_sizes import row_sizes
 from control_room.logs.arrow_columns import SMALL_BLOCK_BYTES, Columns, arrow_type
@@ -53,8 +53,8 @@ class TableWriter:
         self._table = table
         self._run_id = run_id
         self._rules = rules
-        self._arrow = extra("pyarrow")
-        self._compute = extra("pyarrow.compute")
+        self._arrow = load_extra("pyarrow")
+        self._compute = load_extra("pyarrow.compute")
         self._columns = Columns(table)
         self._of_inference_logs = Columns(table, parse_inference_line)
         self._schema = self._arrow.schema(

@@ -28,8 +28,8 @@ def read_completions(path: Path, options: ImportOptions) -> Reading:
     says so, else where it equals the golden answer; without either it is not scored.
     Raises ``ImportRefused``, and ``MissingExtra`` without pyarrow.
     """
-    parquet = load_extra("pyarrow.parquet", extra="history")
-    pyarrow = load_extra("pyarrow", extra="history")
+    parquet = load_extra("pyarrow.parquet")
+    pyarrow = load_extra("pyarrow")
     try:
         rows = parquet.read_table(path).to_pylist()
         ts = datetime.fromtimestamp(path.stat().st_mtime, UTC)

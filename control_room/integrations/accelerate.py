@@ -62,7 +62,7 @@ class ControlRoomTracker(GeneralTracker):
     @on_main_process
     def log(self, values: Mapping[str, Any], step: int | None = None, **kwargs: Any) -> None:
         """One step's metrics. Without a step there is nowhere to put them."""
-        known = known_metrics(values)
+        known: dict[str, Any] = known_metrics(values)
         if step is None or not known:
             return
         self._recorder.log_metrics(step=step, **known)

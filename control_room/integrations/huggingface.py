@@ -100,7 +100,7 @@ class ControlRoomCallback(TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
         if self._recorder is None or self._status is None or not isinstance(logs, Mapping):
             return
-        values = known_metrics(logs)
+        values: dict[str, Any] = known_metrics(logs)
         if "loss" in values and "loss" not in logs:
             del values["loss"]  # train_loss, at the end, is the mean of the whole run
         values.pop("val_loss", None)  # it comes with the evaluation

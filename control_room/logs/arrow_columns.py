@@ -14,7 +14,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from control_room.history.extra import extra
+from control_room.extra import load_extra
 from control_room.logs.rejects import Rejects
 from control_room.logs.schema import Table
 from control_room.logs.tail import Block, Reject
@@ -37,14 +37,14 @@ class Columns:
 
     ``parse`` reads a line of another system's file; without it lines are those of a recorder.
 
-    ``ts`` is UTC without a zone. Raises :class:`~control_room.history.extra.MissingExtra` without
+    ``ts`` is UTC without a zone. Raises :class:`~control_room.extra.MissingExtra` without
     pyarrow.
     """
 
     def __init__(self, table: Table, parse: Callable[[bytes], Record] | None = None) -> None:
-        self._arrow = extra("pyarrow")
-        self._compute = extra("pyarrow.compute")
-        self._json = extra("pyarrow.json")
+        self._arrow = load_extra("pyarrow")
+        self._compute = load_extra("pyarrow.compute")
+        self._json = load_extra("pyarrow.json")
         self._table = table
         self._parse = parse or partial(parse_line, table.record)
         self._is_foreign = parse is not None

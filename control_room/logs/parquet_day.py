@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from control_room.history.extra import extra
+from control_room.extra import load_extra
 from control_room.logs.arrow_columns import arrow_type
 from control_room.logs.schema import LONG_TEXTS, TABLES
 from control_room.recording.records import Record, parse_line
@@ -24,8 +24,8 @@ _GROUP_BYTES = 16 * 2**20  # of lines, in one row group
 
 def pack(source: IO[bytes], target: IO[bytes], kind: LogKind) -> None:
     """Write the lines of ``source``. Raises ``OSError``, and ``MissingExtra`` without pyarrow."""
-    arrow = extra("pyarrow")
-    parquet = extra("pyarrow.parquet")
+    arrow = load_extra("pyarrow")
+    parquet = load_extra("pyarrow.parquet")
     schema = arrow.schema(
         [("raw", arrow.binary()), *((name, _type(arrow, sql)) for name, sql in _columns(kind))]
     )
@@ -36,8 +36,8 @@ def pack(source: IO[bytes], target: IO[bytes], kind: LogKind) -> None:
 
 def pieces(packed: Path | IO[bytes]) -> Iterator[bytes]:
     """The lines, in pieces. Raises ``OSError`` for a file that is damaged or none."""
-    arrow = extra("pyarrow")
-    parquet = extra("pyarrow.parquet")
+    arrow = load_extra("pyarrow")
+    parquet = load_extra("pyarrow.parquet")
     try:
         with parquet.ParquetFile(_place(packed)) as file:
             for batch in file.iter_batches(batch_size=4096, columns=["raw"]):

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache, partial
 from itertools import compress
 
-from control_room.history.extra import extra
+from control_room.extra import load_extra
 
 OTHER = "other"
 
@@ -53,7 +53,7 @@ class PatternRule:
 def _search_linear(expression: str, prompts: Sequence[str]) -> list[bool]:
     # A lone surrogate is no UTF-8, which is what Arrow holds.
     texts = [prompt.encode(errors="replace").decode() for prompt in prompts]
-    arrow, compute = extra("pyarrow"), extra("pyarrow.compute")
+    arrow, compute = load_extra("pyarrow"), load_extra("pyarrow.compute")
     column = arrow.array(texts, arrow.large_string())
     found: list[bool] = compute.match_substring_regex(column, pattern=expression).to_pylist()
     return found

@@ -12,20 +12,14 @@ from typing import TypeVar
 from control_room.logs.patterns import PatternRules
 from control_room.logs.repeats import is_repeat
 from control_room.recording.records import SAMPLES_POOL, PreviewRecord
+from control_room.statistics.exact_match import ExactMatchRate
 
 Name = TypeVar("Name")
 
 WINDOWS = (20, 50, 100)
+_NO_PREVIEWS = ExactMatchRate(0, 0)
 AHEAD_S = 60.0  # a clock that is more than this ahead is wrong
 TREND_WINDOW = 20  # previews in each point of the trend
-
-
-@dataclass(frozen=True, slots=True)
-class GroupRate:
-    """An exact-match rate (0-1) over ``count`` scored previews; None when there are none."""
-
-    em: float | None
-    count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,14 +28,16 @@ class RecentSummary:
 
     latest: PreviewRecord | None = None
     latest_ahead_s: float | None = None  # how far its time was ahead when it was read; None: not
-    em_last_20: GroupRate = GroupRate(None, 0)
-    em_last_50: GroupRate = GroupRate(None, 0)
-    em_last_100: GroupRate = GroupRate(None, 0)
-    by_regime: Mapping[str, GroupRate] = field(default_factory=dict)
-    by_source: Mapping[str, GroupRate] = field(default_factory=dict)
-    by_pattern: Mapping[str, GroupRate] = field(default_factory=dict)
+    em_last_20: ExactMatchRate = _NO_PREVIEWS
+    em_last_50: ExactMatchRate = _NO_PREVIEWS
+    em_last_100: ExactMatchRate = _NO_PREVIEWS
+    by_regime: Mapping[str, ExactMatchRate] = field(default_factory=dict)
+    by_source: Mapping[str, ExactMatchRate] = field(default_factory=dict)
+    by_pattern: Mapping[str, ExactMatchRate] = field(default_factory=dict)
     # Also by the golden answer's length in tokens.
-    by_pattern_and_length: Mapping[tuple[str, int | None], GroupRate] = field(default_factory=dict)
+    by_pattern_and_length: Mapping[tuple[str, int | None], ExactMatchRate] = field(
+        default_factory=dict
+    )
     em_trend: tuple[float, ...] = ()  # EM of the TREND_WINDOW previews up to each, oldest first
     unscored: int = 0
 
@@ -145,11 +141,11 @@ def _time(record: PreviewRecord) -> float:
     return 0.0 if record.ts is None else record.ts.timestamp()
 
 
-def _rate(matches: Sequence[bool]) -> GroupRate:
-    return GroupRate(sum(matches) / len(matches), len(matches)) if matches else GroupRate(None, 0)
+def _rate(matches: Sequence[bool]) -> ExactMatchRate:
+    return ExactMatchRate(sum(matches), len(matches))
 
 
-def _by(names: Sequence[Name | None], matches: Sequence[bool]) -> dict[Name, GroupRate]:
+def _by(names: Sequence[Name | None], matches: Sequence[bool]) -> dict[Name, ExactMatchRate]:
     """The rate of each name; what has none counts nowhere."""
     counts: dict[Name, list[int]] = {}  # right, and all
     for name, match in zip(names, matches, strict=True):
@@ -157,10 +153,10 @@ def _by(names: Sequence[Name | None], matches: Sequence[bool]) -> dict[Name, Gro
             found = counts.setdefault(name, [0, 0])
             found[0] += match
             found[1] += 1
-    return {name: GroupRate(right / count, count) for name, (right, count) in counts.items()}
+    return {name: ExactMatchRate(right, count) for name, (right, count) in counts.items()}
 
 
-def _in_order(rates: Mapping[str, GroupRate]) -> dict[str, GroupRate]:
+def _in_order(rates: Mapping[str, ExactMatchRate]) -> dict[str, ExactMatchRate]:
     return dict(sorted(rates.items()))
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from control_room.atomic import whole_file
 from control_room.judging.contracts import DEFAULT_CONTRACTS, Contracts
 from control_room.judging.scorers import Scorer, score_with
 from control_room.judging.scoring import score
@@ -44,14 +44,9 @@ def rescore(
     if target.exists():
         raise FileExistsError(f"{target} is there already; name another with --output")
     found = Rescored()
-    unfinished = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-    try:
-        with unfinished.open("xb") as out:
-            for line in lines_of(source):
-                out.write(_rescored(line, scorer_of, contracts, found))
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with whole_file(target) as out:
+        for line in lines_of(source):
+            out.write(_rescored(line, scorer_of, contracts, found))
     return found
 
 

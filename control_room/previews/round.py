@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from control_room.judging.scorers import score_with
 from control_room.judging.scoring import score
@@ -22,13 +22,12 @@ from control_room.previews.checkpoints import Checkpoint, step_of
 from control_room.previews.config import Config, Decoding
 from control_room.previews.examples import Example, ExampleSet, Place, as_failure
 from control_room.previews.log import Tally
+from control_room.recording.closed_words import RoundKind, RoundOutcome
 from control_room.recording.recorder import Recorder
 from control_room.recording.records import SAMPLES_POOL, PreviewRecord
 
 _LOOK_S = 0.2
 _GRACE_S = 5.0  # for the answers that are out when the runner is told to stop
-
-Outcome = Literal["completed", "skipped", "deadline", "budget", "failed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +35,7 @@ class RoundPlan:
     """What is to be asked. ``failures`` are those of ``places`` that were answered wrongly."""
 
     round_id: str
-    kind: str
+    kind: RoundKind
     checkpoint: Checkpoint
     places: Sequence[Place]
     decoding: Decoding
@@ -49,7 +48,7 @@ class RoundPlan:
 class RoundEnd:
     """How a round ended."""
 
-    outcome: Outcome
+    outcome: RoundOutcome
     reason: str | None
     time_s: float
 
@@ -90,7 +89,7 @@ class Round:
         """Ask what the tally does not hold, and add to it; None when told to stop meanwhile."""
         began = time.monotonic()
 
-        def end(outcome: Outcome, reason: str | None) -> RoundEnd:
+        def end(outcome: RoundOutcome, reason: str | None) -> RoundEnd:
             return RoundEnd(outcome, reason, time.monotonic() - began)
 
         try:

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from huey import Huey
@@ -26,6 +26,7 @@ from control_room.previews.log import Tally, ended_rounds, open_failures, tally
 from control_room.previews.queue import NotAMessage, redis_queue, sqlite_queue
 from control_room.previews.round import Round, RoundEnd, RoundPlan
 from control_room.previews.state import RunnerState
+from control_room.recording.closed_words import RoundKind
 from control_room.recording.recorder import Recorder
 from control_room.recording.records import RoundRecord
 from control_room.rundir import RunDir
@@ -33,7 +34,7 @@ from control_room.rundir import RunDir
 log = logging.getLogger(__name__)
 
 _TASK = "round"
-_PRIORITY = {"request": 4, "preview": 3, "eval": 2, "samples": 1}
+_PRIORITY: Mapping[RoundKind, int] = {"request": 4, "preview": 3, "eval": 2, "samples": 1}
 _LEASE_S = 60.0
 
 
@@ -113,8 +114,8 @@ class Runner:
         self.huey.execute(task)
         return True
 
-    def _kinds(self) -> list[tuple[str, RoundSettings]]:
-        kinds = ("preview", "eval", "samples")
+    def _kinds(self) -> list[tuple[RoundKind, RoundSettings]]:
+        kinds: tuple[RoundKind, ...] = ("preview", "eval", "samples")
         return [(kind, self._settings(kind)) for kind in kinds if self._settings(kind).every]
 
     def _settings(self, kind: str) -> RoundSettings:
@@ -128,7 +129,9 @@ class Runner:
             self._run, directory=directory, pattern=where.pattern, settle_s=where.settle_s
         )
 
-    def _queue_due(self, kind: str, settings: RoundSettings, found: Sequence[Checkpoint]) -> None:
+    def _queue_due(
+        self, kind: RoundKind, settings: RoundSettings, found: Sequence[Checkpoint]
+    ) -> None:
         """The newest checkpoint gets a round, when it is due; those it overtook are skipped."""
         ended = [each for each in self._ended.values() if each.kind == kind]
         last = max((each.step for each in ended), default=None)
@@ -150,7 +153,7 @@ class Runner:
         self._enqueue(kind, newest, _id(kind, newest))
 
     def _is_due_again(
-        self, kind: str, every: int, last: int | None, new: Sequence[Checkpoint]
+        self, kind: RoundKind, every: int, last: int | None, new: Sequence[Checkpoint]
     ) -> bool:
         """Enough checkpoints since the last, and none of its kind waits or runs."""
         if any(each.startswith(f"{kind}:") for each in self._queued - self._ended.keys()):
@@ -161,7 +164,7 @@ class Runner:
         passed |= {each.step for each in self._ended.values() if each.step > last}
         return len(passed) >= every
 
-    def _enqueue(self, kind: str, checkpoint: Checkpoint, round_id: str) -> None:
+    def _enqueue(self, kind: RoundKind, checkpoint: Checkpoint, round_id: str) -> None:
         """Once: what an earlier process queued is there already."""
         self._queued.add(round_id)
         if round_id not in [task.args[0] for task in self.huey.pending()]:
@@ -169,7 +172,7 @@ class Runner:
             task.priority = _PRIORITY[kind]
             self.huey.enqueue(task)
 
-    def _round(self, round_id: str, kind: str, name: str, step: int) -> None:
+    def _round(self, round_id: str, kind: RoundKind, name: str, step: int) -> None:
         """What the queue runs: one round, from its plan to its record."""
         checkpoint = Checkpoint(step, name)
         if not self._lease(round_id):
@@ -201,7 +204,7 @@ class Runner:
         finally:
             self._release(round_id)
 
-    def _ask(self, round_id: str, kind: str, checkpoint: Checkpoint) -> None:
+    def _ask(self, round_id: str, kind: RoundKind, checkpoint: Checkpoint) -> None:
         found = tally(self._run, round_id)
         plan = self._plan(round_id, kind, checkpoint)
         self.state.problems[kind] = tuple(self._examples.problems)
@@ -230,7 +233,7 @@ class Runner:
         if end is not None:
             self._end(plan, found, end, total)
 
-    def _plan(self, round_id: str, kind: str, checkpoint: Checkpoint) -> RoundPlan:
+    def _plan(self, round_id: str, kind: RoundKind, checkpoint: Checkpoint) -> RoundPlan:
         settings = self._settings(kind)
         places = self._examples.choose(settings.examples, seed=settings.seed, pools=settings.pools)
         failures: frozenset[Place] = frozenset()
@@ -275,7 +278,7 @@ class Runner:
             )
         self._log_end(record)
 
-    def _end_skipped(self, kind: str, checkpoint: Checkpoint, newer: Checkpoint) -> None:
+    def _end_skipped(self, kind: RoundKind, checkpoint: Checkpoint, newer: Checkpoint) -> None:
         round_id = _id(kind, checkpoint)
         found = tally(self._run, round_id)
         self._log_end(
@@ -341,7 +344,7 @@ class Runner:
             self.huey.get(f"lease:{round_id}")
 
 
-def _id(kind: str, checkpoint: Checkpoint) -> str:
+def _id(kind: RoundKind, checkpoint: Checkpoint) -> str:
     return f"{kind}:{checkpoint.name}"
 
 

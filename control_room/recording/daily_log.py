@@ -13,8 +13,10 @@ import os
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from control_room.security.inside import Inside
+if TYPE_CHECKING:
+    from control_room.security.inside import Inside
 
 _NEWLINE = ord("\n")
 _MAX_OPENINGS = 200  # a file is being removed for some microseconds

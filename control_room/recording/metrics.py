@@ -1,6 +1,7 @@
 """The training metrics, each declared once: its names, its meaning, and where it is shown.
 
-A new one is a field of ``MetricPoint`` (records.py) and a row of :data:`METRICS`. Import names, the
+A new one is a field of ``MetricPoint`` (records.py) and a row of :data:`METRICS`; a test names what
+editors are told of it (field_types.py). Import names, the
 status file's reading, the live view and its card, the Prometheus line, the series of the API, the
 curves of the Runs page and the table of docs/DATA.md follow from the row.
 """
@@ -18,7 +19,7 @@ class Metric:
     name: str
     label: str  # on cards and charts
     meaning: str  # one sentence: of the documentation and of Prometheus
-    unit: str = ""
+    unit: str = ""  # of what is not logged; else it stands with the record's field
     logged: bool = True  # a metric point has it
     live: bool = True  # the status file and the live view have it
     # Of the status file; what is logged is checked by the record. "any" number keeps NaN and the
@@ -53,7 +54,6 @@ METRICS: tuple[Metric, ...] = (
         name="loss",
         label="Loss",
         meaning="Newest training loss.",
-        unit="nats per token",
         library_names=("loss", "train_loss", "train/loss", "loss/train", "training_loss"),
         prometheus="training_loss",
         on_card=False,  # a figure above the rows
@@ -87,7 +87,6 @@ METRICS: tuple[Metric, ...] = (
         name="val_loss",
         label="Validation loss",
         meaning="Newest validation loss.",
-        unit="nats per token",
         status_names=("validation_loss",),
         library_names=(
             *("eval_loss", "eval/loss", "loss/eval", "val_loss", "val/loss", "loss/val"),
@@ -128,7 +127,6 @@ METRICS: tuple[Metric, ...] = (
         name="tokens_per_sec",
         label="Tokens per second",
         meaning="Newest throughput.",
-        unit="tokens/s",
         allowed="not negative",
         library_names=("tokens_per_sec", "train/tokens_per_sec"),
         prometheus="training_tokens_per_second",
@@ -162,7 +160,6 @@ METRICS: tuple[Metric, ...] = (
         name="step_time_ms",
         label="Step time",
         meaning="How long the step took.",
-        unit="milliseconds",
         live=False,
         on_card=False,
         curve=False,

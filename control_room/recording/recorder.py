@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, SupportsIndex, Unpack, cast, overload
 
 from control_room.recording.daily_log import DailyLog
 from control_room.recording.fields import BadField
@@ -42,12 +42,28 @@ from control_room.recording.status_file import StatusFile, encoded_field, plain_
 from control_room.rundir import LOG_KINDS, LogKind, RunDir
 from control_room.security.redaction import redacted
 
+if TYPE_CHECKING:
+    from control_room.recording.field_types import (
+        EvalFields,
+        HeadFields,
+        MetricFields,
+        PreviewFields,
+        RoundFields,
+        ThroughputFields,
+        UpdateStatus,
+    )
+
 _OWN_STATUS_FIELDS = (
     *("run_id", "timestamp", "pid", "hostname", "started_at"),
     *("recorder_errors", "recorder_refused"),
 )
 _LONGEST_ERROR = 20_000  # characters: a status of megabytes is read by nobody
 _FIELDS_OF_AN_END = ("error_message", "error_type", "pause_reason")
+
+
+def _with_known_fields(method: Callable[..., None]) -> UpdateStatus:
+    """The method as it is; editors see the fields that the app knows."""
+    return cast("UpdateStatus", method)
 
 
 class Recorder:
@@ -115,39 +131,61 @@ class Recorder:
         call_in_forked_children(self._begin_in_child)
         self._check_directory()
 
+    @overload
+    def log_preview(self, record: PreviewRecord, /) -> None: ...
+    @overload
+    def log_preview(self, /, **fields: Unpack[PreviewFields]) -> None: ...
     def log_preview(self, record: PreviewRecord | None = None, /, **fields: Any) -> None:
         """Append a preview, given as the record or as its fields."""
         self._log("preview", PreviewRecord, record, fields)
 
+    @overload
+    def log_throughput(self, record: ThroughputSample, /) -> None: ...
+    @overload
+    def log_throughput(self, /, **fields: Unpack[ThroughputFields]) -> None: ...
     def log_throughput(self, record: ThroughputSample | None = None, /, **fields: Any) -> None:
         """Append a throughput sample, given as the record or as its fields."""
         self._log("throughput", ThroughputSample, record, fields)
 
+    @overload
+    def log_metrics(self, record: MetricPoint, /) -> None: ...
+    @overload
+    def log_metrics(self, /, **fields: Unpack[MetricFields]) -> None: ...
     def log_metrics(self, record: MetricPoint | None = None, /, **fields: Any) -> None:
         """Append a metric point, given as the record or as its fields."""
         line = self._log("metrics", MetricPoint, record, fields)
         if line is not None:
             self._newest_metrics = line
 
+    @overload
+    def log_eval(self, record: EvalRecord, /) -> None: ...
+    @overload
+    def log_eval(self, /, **fields: Unpack[EvalFields]) -> None: ...
     def log_eval(self, record: EvalRecord | None = None, /, **fields: Any) -> None:
         """Append an evaluation, given as the record or as its fields."""
         self._log("eval", EvalRecord, record, fields)
 
+    @overload
+    def log_round(self, record: RoundRecord, /) -> None: ...
+    @overload
+    def log_round(self, /, **fields: Unpack[RoundFields]) -> None: ...
     def log_round(self, record: RoundRecord | None = None, /, **fields: Any) -> None:
         """Append how a round of previews ended, given as the record or as its fields."""
         self._log("round", RoundRecord, record, fields)
 
-    def note(self, text: str, *, step: int | None = None) -> None:
+    def note(self, text: str, *, step: SupportsIndex | None = None) -> None:
         """Mark this moment of the run ("lowered lr"); every chart over time shows it."""
         self._log("note", NoteRecord, None, {"text": text, "step": step})
 
-    def log_heads(self, *, step: int | None = None, **arrays: Any) -> None:
+    def log_heads(self, **fields: Unpack[HeadFields]) -> None:
         """Append diagnostics of the attention heads: arrays of layers x heads.
 
         ``attention_entropy`` (nats), ``first_token_attention`` (0-1), ``grad_norm`` and
         ``weight_norm``; nested lists, or arrays and tensors of one shape. What is left out is not
         known. ``step`` must be given, as in any record.
         """
+        arrays: dict[str, Any] = {**fields}
+        step = arrays.pop("step", None)
         try:
             flat = flat_heads(arrays)
         except BadField as error:
@@ -172,6 +210,7 @@ class Recorder:
         else:
             self.update_status(config=plain)
 
+    @_with_known_fields
     def update_status(self, **fields: Any) -> None:
         """Replace the status file; what earlier updates set stays until it is set again.
 
@@ -323,7 +362,7 @@ class Recorder:
                 if self._owns_status:
                     self._write_status()
 
-    def _mark(self, **fields: object) -> None:
+    def _mark(self, **fields: Any) -> None:
         with self._lock:
             if self._newest_metrics is not None:  # newer than what the status says
                 point = json.loads(self._newest_metrics)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import get_args
 
+from control_room.atomic import replace_file
+from control_room.recording.closed_words import Phase, RunStatus
 from control_room.recording.encoding import to_json, to_utf8
 from control_room.recording.fields import BadField
 from control_room.recording.safe_repr import as_text, shown
 from control_room.security.redaction import is_secret_name, redacted
 from control_room.security.secret import HIDDEN
 
-RUN_STATES = ("idle", "training", "paused", "completed", "crashed")
-PHASES = ("training", "saving", "evaluating", "previewing")
+RUN_STATES: tuple[RunStatus, ...] = get_args(RunStatus)
+PHASES: tuple[Phase, ...] = get_args(Phase)
 
 
 class StatusFile:
@@ -53,25 +55,11 @@ class StatusFile:
             self._replace(to_utf8(f"{{\n{text}\n}}\n"))
 
     def _replace(self, content: bytes) -> None:
-        # In the same directory, as a rename cannot leave the file system; of a name that no other
-        # writer has, nor a signal handler that interrupts this one.
-        writer = f"{os.uname().nodename}-{os.getpid()}-{id(content):x}"
-        new = self.path.with_name(f".{self.path.name}.{writer}.tmp")
         try:
-            file = new.open("wb")
+            replace_file(self.path, content, fsync=self._fsync)
         except FileNotFoundError:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            file = new.open("wb")
-        try:
-            with file:
-                file.write(content)
-                if self._fsync:
-                    file.flush()
-                    os.fsync(file.fileno())
-            new.replace(self.path)
-        except OSError:
-            new.unlink(missing_ok=True)
-            raise
+            replace_file(self.path, content, fsync=self._fsync)
 
 
 def encoded_field(name: str, value: object) -> str:

@@ -7,10 +7,9 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-from control_room.security.secret import HIDDEN, SHORTEST_KNOWN, Secret, keep_secret
+from control_room.security.secret import SHORTEST_KNOWN, Secret, keep_secret
 
 _PRINTABLE = re.compile(r"[!-~]+")
-_URL = re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]{1,20}://)([^\s'\"<>`]+)")
 
 
 class BadAddress(ValueError):
@@ -97,21 +96,3 @@ class Address:
         assert self.login is not None
         user, colon, password = self.login.reveal().partition(":")
         return base64.b64encode(f"{user}{colon or ':'}{password}".encode()).decode()
-
-
-def shown_url(text: str) -> str:
-    """An address as it may be shown: without login, query and fragment."""
-    return urls_shown(text.strip())
-
-
-def urls_shown(text: str) -> str:
-    """``text`` in which every address is as it may be shown."""
-    return _URL.sub(lambda found: found[1] + _rest_shown(found[2]), text)
-
-
-def _rest_shown(rest: str) -> str:
-    # What stands before the last @ may be a password, whatever signs it has.
-    before, at, after = rest.rpartition("@")
-    kept = f"{HIDDEN}@{after}" if at and before else rest
-    place = re.split(r"[?#]", kept, maxsplit=1)[0]
-    return place if place == kept else f"{place}?{HIDDEN}"

@@ -18,6 +18,8 @@ from pathlib import Path
 from stat import S_ISLNK, S_ISREG
 from typing import BinaryIO
 
+from control_room.atomic import replace_file
+
 MOST_BYTES = 8 * 2**20  # of a file that is read whole
 _MOST_LINKS = 40
 _PASS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_CLOEXEC
@@ -72,16 +74,7 @@ class Inside:
     def replace(self, path: Path, content: bytes) -> None:
         """Write a file anew, whole or not at all; directories are made where needed."""
         with self.directory(path.parent, make=True) as directory:
-            new = f".{path.name}.{os.urandom(8).hex()}.tmp"
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            try:
-                with os.fdopen(os.open(new, flags, 0o666, dir_fd=directory), "wb") as file:
-                    file.write(content)
-                os.replace(new, path.name, src_dir_fd=directory, dst_dir_fd=directory)
-            except OSError:
-                with suppress(OSError):
-                    os.unlink(new, dir_fd=directory)
-                raise
+            replace_file(path, content, directory=directory)
 
     def remove(self, path: Path) -> None:
         """Remove a file, or the link that is in its place."""

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable
 from functools import cache
 
-from control_room.security.address import urls_shown
 from control_room.security.secret import HIDDEN, known_secrets
 
 _NAME = (
@@ -81,6 +80,29 @@ def redacted(text: str) -> str:
     for pattern, instead in _rules():
         text = pattern.sub(instead, text)
     return text
+
+
+def shown_url(text: str) -> str:
+    """An address as it may be shown: without login, query and fragment."""
+    return urls_shown(text.strip())
+
+
+def urls_shown(text: str) -> str:
+    """``text`` in which every address is as it may be shown."""
+    return _url().sub(lambda found: found[1] + _rest_shown(found[2]), text)
+
+
+@cache
+def _url() -> re.Pattern[str]:
+    return re.compile(r"\b([A-Za-z][A-Za-z0-9+.-]{1,20}://)([^\s'\"<>`]+)")
+
+
+def _rest_shown(rest: str) -> str:
+    # What stands before the last @ may be a password, whatever signs it has.
+    before, at, after = rest.rpartition("@")
+    kept = f"{HIDDEN}@{after}" if at and before else rest
+    place = re.split(r"[?#]", kept, maxsplit=1)[0]
+    return place if place == kept else f"{place}?{HIDDEN}"
 
 
 def without(secrets: Iterable[str], body: bytes) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 import threading
 from collections import OrderedDict
@@ -16,7 +15,6 @@ MAX_KEY_BYTES = 4096
 SHORTEST_KNOWN = 6  # what is shorter stands in ordinary words, and would tear holes into a text
 
 _MOST_KNOWN = 256
-_ONE_LINE = re.compile(r"[ -~]+")
 _KINDS = (
     (stat.S_ISDIR, "is a directory"),
     (stat.S_ISFIFO, "is a pipe"),
@@ -157,6 +155,6 @@ def _checked(value: str, where: str) -> Secret:
         raise BadSecret(f"{where} has {len(value.splitlines())} lines: a key is one line")
     if len(value) > MAX_KEY_BYTES:
         raise BadSecret(f"{where} is longer than {MAX_KEY_BYTES} characters: no key is")
-    if not _ONE_LINE.fullmatch(value):
+    if not (value.isascii() and value.isprintable()):
         raise BadSecret(f"{where} has characters that no key has: only printable ASCII is sent")
     return Secret(value)

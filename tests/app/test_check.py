@@ -76,7 +76,7 @@ def test_what_a_recorder_refused_is_told_where_there_is_any(
     main(["check", "--run-dir", str(tmp_path)])
     assert "refused records" not in capsys.readouterr().out
     with pytest.warns(RecorderWarning):
-        recorder.log_metrics(step="two")
+        recorder.log_metrics(step="two")  # type: ignore[call-overload]  # meant
     assert main(["check", "--run-dir", str(tmp_path)]) == 1
     told = capsys.readouterr().out
     assert "✕ training state: 1 record was refused (1 metrics)" in told

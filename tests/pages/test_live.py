@@ -75,7 +75,7 @@ def test_what_the_recorder_refused_is_told_with_its_count_reason_and_place(
     recorder.update_status(current_step=41)
     with pytest.warns(RecorderWarning):
         for step in range(3):
-            recorder.log_metrics(step=step, loss="<i>low</i>")
+            recorder.log_metrics(step=step, loss="<i>low</i>")  # type: ignore[call-overload]  # meant
     recorder.update_status(current_step=42)
     wait_until(lambda: any("3 records" in text for text in watching.views.live.problems), 10)
     page = AppTest.from_file(ROOT / "app" / "ui" / "main.py", default_timeout=120).run()

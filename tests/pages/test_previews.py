@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from app.settings import load_settings
 from app.ui.current import serving
@@ -47,7 +48,7 @@ def test_nothing_that_matches_is_said_so(history: Monitor) -> None:
 
 def test_a_preview_without_an_answer_says_why_in_the_table(history: Monitor) -> None:
     with Recorder(history.settings.run_dir) as recorder:
-        texts = {"prompt": "p", "golden": "g", "model_answer": ""}
+        texts: dict[str, Any] = {"prompt": "p", "golden": "g", "model_answer": ""}
         recorder.log_preview(step=500, **texts, error="HTTP 503 from box:8000")
         recorder.log_preview(step=501, **texts, exact_match=False, finish_reason="length")
 

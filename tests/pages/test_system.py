@@ -70,9 +70,9 @@ def test_a_day_is_drawn_and_processes_are_listed(
     history = watching.machine_history
     now = [time.time() - 2 * MINUTE_S]
     monkeypatch.setattr(history, "_clock", lambda: now[0])
-    history.take(system)
+    history.take(system.machines, system.job_queues)
     now[0] += MINUTE_S
-    history.take(system)
+    history.take(system.machines, system.job_queues)
     views = watching.views.model_copy(update={"system": system})
     monkeypatch.setattr(Monitor, "views", property(lambda monitor: views))
     page = open_page("system")

@@ -16,14 +16,14 @@ from pathlib import Path
 import psutil
 
 from app.settings import load_settings
-from app.views.models import SystemStatus
+from app.views.build import Samples
 from app.watch.machine_history import MachineHistory
 from app.watch.sources import hush_libraries, machine_sources
 
 _MOST_BYTES = 3 * 2**30  # of address space: an attack that works must not take the machine
 
 
-def _no_view() -> SystemStatus:
+def _no_samples() -> Samples:
     raise AssertionError("nothing asks for it")
 
 
@@ -51,7 +51,7 @@ def main() -> None:
             working_dir=Path(directory),
         )
         history = MachineHistory(Path(directory), ready=lambda: False)
-        sources = machine_sources(settings, history, _no_view)
+        sources = machine_sources(settings, history, _no_samples)
         source = next(each for each in sources if each.name.startswith(("ssh ", "http ")))
         before, slowest_s = psutil.Process().memory_info().rss, 0.0
         states: list[str] = []

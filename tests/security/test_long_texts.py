@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from app.cards import kit
+from app.text.html import text as as_html
 from app.text.visible import (
     LINE_CHARS,
     MOST_MARKS,
@@ -95,8 +96,8 @@ def test_the_plain_view_ends_long_lines() -> None:
 
 
 def test_what_is_written_from_the_right_keeps_to_its_place() -> None:
-    assert kit.text("שלום <b>") == "<bdi>שלום &lt;b&gt;</bdi>"
-    assert kit.text("left") == "left"
+    assert as_html("שלום <b>") == "<bdi>שלום &lt;b&gt;</bdi>"
+    assert as_html("left") == "left"
     assert "<bdi>" in kit.chip("שלום")
     assert "\u202e" not in kit.chip("a\u202eb") + kit.note("a\u202eb") + kit.heading("a\u202eb")
 
@@ -113,8 +114,8 @@ def test_a_long_line_of_joined_letters_may_end_in_many_places() -> None:
     parts = pieces(text)
     assert "".join(parts) == text
     assert parts[1][0] == "ض" and max(map(len, parts)) <= LINE_CHARS + 1
-    assert kit.text(text).count("<wbr>") == len(parts) - 1 == 3
-    assert "<wbr>" not in kit.text("x" * 5_000), "these do not join"
+    assert as_html(text).count("<wbr>") == len(parts) - 1 == 3
+    assert "<wbr>" not in as_html("x" * 5_000), "these do not join"
 
 
 @pytest.fixture(scope="module")

@@ -58,8 +58,10 @@ def run(tmp_path: Path) -> RunDir:
     """A run with something to see."""
     with Recorder(tmp_path / "run") as recorder:
         recorder.update_status(current_step=1, total_steps=2, loss=1.0)
-        prompt, more = "a" * 40 + "!", {"golden_tokens": 3, "exact_match": True}
-        recorder.log_preview(step=1, prompt=prompt, golden="x", model_answer="x", **more)
+        prompt = "a" * 40 + "!"
+        recorder.log_preview(
+            step=1, prompt=prompt, golden="x", model_answer="x", exact_match=True, golden_tokens=3
+        )
     return RunDir(tmp_path / "run")
 
 

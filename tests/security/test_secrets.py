@@ -27,8 +27,8 @@ from app.views.health import NOT_READ_YET
 from control_room import Recorder
 from control_room.client import ApiError, Client
 from control_room.previews.config import ConfigError, load_config
-from control_room.security.address import Address, BadAddress, shown_url
-from control_room.security.redaction import redacted, without
+from control_room.security.address import Address, BadAddress
+from control_room.security.redaction import redacted, shown_url, without
 from control_room.security.secret import BadSecret, Secret, read_key
 from tests.security.echo_server import EchoServer
 from tests.support import ROOT, free_port, serving_app, wait_until

@@ -7,12 +7,11 @@ from collectors.files.training.liveness import LivenessPolicy
 from collectors.files.training.reading import (
     Liveness,
     LossTrend,
-    Phase,
-    RunStatus,
     ThroughputTrend,
     TrainingReading,
 )
 from collectors.files.training.watch import TrainingWatch
+from control_room.recording.closed_words import Phase, RunStatus
 
 __all__ = [
     "Liveness",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from collectors.files.training.json_values import text
+from collectors.json_values import text
 
 
 def says_paused(control: Mapping[str, object]) -> bool | None:

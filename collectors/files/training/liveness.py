@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import psutil
 
-from collectors.files.training.reading import Liveness, Phase, RunStatus
+from collectors.files.training.reading import Liveness
 from collectors.files.training.status_file import Writer
+from control_room.recording.closed_words import Phase, RunStatus
 
 _MAX_PID = 2**22  # the most that Linux hands out
 _CHECK_EVERY_S = 2.0

@@ -18,13 +18,12 @@ from collectors.files.training.reported import (
     ToldSample,
     ToldSnapshot,
 )
+from control_room.recording.closed_words import Phase, RunStatus
 from control_room.recording.metrics import PLAIN
 
-RunStatus = Literal["idle", "training", "paused", "completed", "crashed"]
 LossTrend = Literal["improving", "stable", "rising", "unknown"]
 ThroughputTrend = Literal["normal", "degraded", "excellent"]
 EvalTrend = Literal["improving", "stable", "declining", "unknown"]
-Phase = Literal["training", "saving", "evaluating", "previewing"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from collectors.files.training.json_values import WrongTypeError, epoch_seconds, text, whole
+from collectors.json_values import WrongTypeError, epoch_seconds, text, whole
 from control_room.recording.refusals import RefusedRecord
 
 LAST_LINES = 1000

@@ -11,20 +11,20 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Generic, TypeVar
 
-from collectors.files.training.json_values import (
-    WrongTypeError,
-    epoch_seconds,
-    finite,
-    not_negative,
-    text,
-    whole,
-)
 from collectors.files.training.reported import (
     Alert,
     ToldEval,
     ToldHeatmap,
     ToldSample,
     ToldSnapshot,
+)
+from collectors.json_values import (
+    WrongTypeError,
+    epoch_seconds,
+    finite,
+    not_negative,
+    text,
+    whole,
 )
 
 Value = TypeVar("Value")

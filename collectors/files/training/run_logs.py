@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from collectors.files.record_tail import RecordTail
+from collectors.files.record_tail import log_tail
 from collectors.files.training.refused import LAST_LINES as LAST_REFUSED
 from control_room.recording.records import MetricPoint, ThroughputSample
 from control_room.recording.refusals import RefusedRecord
@@ -37,9 +37,9 @@ class RunLogs:
     def __init__(self, run: RunDir, *, last_lines: int = LAST_LINES) -> None:
         self._run = run
         self._last_lines = last_lines
-        self._metrics = RecordTail(run, "metrics", MetricPoint, last_lines)
-        self._throughput = RecordTail(run, "throughput", ThroughputSample, last_lines)
-        self._refused = RecordTail(run, "refused", RefusedRecord, LAST_REFUSED)
+        self._metrics = log_tail(run, "metrics", MetricPoint, last_lines)
+        self._throughput = log_tail(run, "throughput", ThroughputSample, last_lines)
+        self._refused = log_tail(run, "refused", RefusedRecord, LAST_REFUSED)
         self._preview_mtime: float | None = None
         self._is_first = True
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from collectors.files.training.known_values import KnownValues
-from collectors.files.training.reading import Phase, RunStatus
 from collectors.files.training.reported import ToldSample
 from collectors.files.training.segments import Segments
 from collectors.files.training.session import Session
 from collectors.files.training.status_file import StatusWrite
+from control_room.recording.closed_words import Phase, RunStatus
 from control_room.recording.metrics import LIVE, METRICS
 from control_room.recording.records import MetricPoint, ThroughputSample
 

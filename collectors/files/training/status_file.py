@@ -10,22 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from collectors.files.training.json_values import (
-    WrongTypeError,
-    any_float,
-    duration_s,
-    epoch_seconds,
-    eval_trend_of,
-    finite,
-    flag,
-    loss_trend_of,
-    not_negative,
-    text,
-    throughput_trend_of,
-    whole,
-    word,
-)
-from collectors.files.training.reading import Phase, RunStatus
 from collectors.files.training.refused import Refused, refused_of
 from collectors.files.training.reported_values import (
     Partly,
@@ -37,6 +21,24 @@ from collectors.files.training.reported_values import (
     samples_of,
     snapshots_of,
 )
+from collectors.files.training.trend_words import (
+    eval_trend_of,
+    loss_trend_of,
+    throughput_trend_of,
+)
+from collectors.json_values import (
+    WrongTypeError,
+    any_float,
+    duration_s,
+    epoch_seconds,
+    finite,
+    flag,
+    not_negative,
+    text,
+    whole,
+    word,
+)
+from control_room.recording.closed_words import Phase, RunStatus
 from control_room.recording.metrics import LIVE
 from control_room.rundir import QUEUE_PRIORITIES
 

@@ -14,12 +14,13 @@ from typing import Any
 from collectors.files.json_file import JsonFile, for_browsers
 from collectors.files.training.control_state import pause_reason_of, says_paused
 from collectors.files.training.liveness import LivenessPolicy, ProcessWatch, SignsOfLife, judge
-from collectors.files.training.reading import Liveness, RunStatus, TrainingReading
+from collectors.files.training.reading import Liveness, TrainingReading
 from collectors.files.training.refused import RefusedLines
 from collectors.files.training.run_logs import RunLogs
 from collectors.files.training.run_state import ETAS, RunState
 from collectors.files.training.session import Session
 from collectors.files.training.status_file import StatusWrite, parse_status
+from control_room.recording.closed_words import RunStatus
 from control_room.rundir import RunDir
 
 _MAX_READ_GAP_S = 30.0  # after a longer one it is not known what happened when

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from control_room.history.filters import PreviewFilter
 from control_room.history.queries import Cursor
 from control_room.recording.records import SAMPLES_POOL
-from control_room.statistics.intervals import wilson
+from control_room.statistics.exact_match import ExactMatchRate
 
 GROUPS = ("regime", "source_pool", "dataset_id", "pattern")
 UNKNOWN = "unknown"
@@ -27,31 +27,13 @@ _FAILED = "(NOT exact_match OR (exact_match IS NULL AND failure_mode = 'server_e
 
 
 @dataclass(frozen=True, slots=True)
-class Rate:
-    """An exact-match rate: ``correct`` of ``count`` scored previews, with its 95 % interval."""
-
-    correct: int
-    count: int
-
-    @property
-    def em(self) -> float | None:
-        """From 0 to 1; None without previews."""
-        return self.correct / self.count if self.count else None
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """Wilson's; None without previews."""
-        return wilson(self.correct, self.count) if self.count else None
-
-
-@dataclass(frozen=True, slots=True)
 class Statistics:
     """The rate over all that match, and by regime and source; and how many were not scored."""
 
-    overall: Rate
+    overall: ExactMatchRate
     unscored: int
-    by_regime: dict[str, Rate]
-    by_source: dict[str, Rate]
+    by_regime: dict[str, ExactMatchRate]
+    by_source: dict[str, ExactMatchRate]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +43,7 @@ class StepRate:
     group: str
     first_step: int
     last_step: int
-    rate: Rate
+    rate: ExactMatchRate
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +68,7 @@ class HeatmapCell:
 
     pattern: str
     low: int | None
-    rate: Rate
+    rate: ExactMatchRate
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +77,7 @@ class BinRate:
 
     low: float
     high: float | None
-    rate: Rate
+    rate: ExactMatchRate
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,15 +121,15 @@ def statistics(cursor: Cursor, wanted: PreviewFilter) -> Statistics:
         f"FROM previews WHERE {where} "
         "GROUP BY GROUPING SETS ((), (regime), (source_pool)) ORDER BY 2"
     )
-    overall, unscored = Rate(0, 0), 0
-    by_regime: dict[str, Rate] = {}
-    by_source: dict[str, Rate] = {}
+    overall, unscored = ExactMatchRate(0, 0), 0
+    by_regime: dict[str, ExactMatchRate] = {}
+    by_source: dict[str, ExactMatchRate] = {}
     for grouping, name, correct, scored, count in cursor.execute(query, values).fetchall():
         if grouping == 3:
-            overall, unscored = Rate(correct, scored), count - scored
+            overall, unscored = ExactMatchRate(correct, scored), count - scored
         elif scored:
             groups = by_regime if grouping == 1 else by_source
-            groups[UNKNOWN if name is None else name] = Rate(correct, scored)
+            groups[UNKNOWN if name is None else name] = ExactMatchRate(correct, scored)
     return Statistics(overall, unscored, by_regime, by_source)
 
 
@@ -171,7 +153,7 @@ def em_over_steps(
     )
     rows = cursor.execute(query, [bins, *values, UNKNOWN, *values]).fetchall()
     return [
-        StepRate(name, *_bounds(number, start, width), Rate(right, count))
+        StepRate(name, *_bounds(number, start, width), ExactMatchRate(right, count))
         for name, number, start, width, right, count in rows
     ]
 
@@ -210,7 +192,10 @@ def heatmap(cursor: Cursor, wanted: PreviewFilter, edges: Sequence[int]) -> list
         f"FROM previews WHERE {where} AND exact_match IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2"
     )
     rows = cursor.execute(query, [*bounds, edges[0], *values]).fetchall()
-    return [HeatmapCell(pattern, low, Rate(right, count)) for pattern, low, right, count in rows]
+    return [
+        HeatmapCell(pattern, low, ExactMatchRate(right, count))
+        for pattern, low, right, count in rows
+    ]
 
 
 def em_by_answer_length(cursor: Cursor, wanted: PreviewFilter) -> list[BinRate]:
@@ -267,7 +252,7 @@ def _curve(cursor: Cursor, wanted: PreviewFilter, column: str, width: float) -> 
         BinRate(
             number * width,
             None if number == CURVE_BINS - 1 else (number + 1) * width,
-            Rate(correct, count),
+            ExactMatchRate(correct, count),
         )
         for number, correct, count in rows
     ]

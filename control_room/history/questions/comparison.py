@@ -6,12 +6,29 @@ The sets may be of one index or of two.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from control_room.history.filters import PreviewFilter
-from control_room.history.queries import Cursor, PreviewRow, previews_at
-from control_room.history.questions.aggregates import Rate
+from control_room.history.queries import Cursor, PreviewRow, checkpoints, choices, previews_at
 from control_room.history.questions.greedy import COUNTED, KEY
+from control_room.statistics.exact_match import ExactMatchRate
 from control_room.statistics.paired import mcnemar_exact, newcombe
+
+Kind = Literal["checkpoint", "regime", "dataset"]  # by which one run's previews are told apart
+
+
+def sides(cursor: Cursor, kind: Kind) -> list[str]:
+    """What there is to compare: checkpoints in the order of their steps, others by name."""
+    if kind == "checkpoint":
+        return checkpoints(cursor)
+    return choices(cursor, "regime" if kind == "regime" else "dataset_id")
+
+
+def of_side(kind: Kind, name: str) -> PreviewFilter:
+    """The previews of one side."""
+    if kind == "checkpoint":
+        return PreviewFilter(checkpoint_id=name)
+    return PreviewFilter(regime=name) if kind == "regime" else PreviewFilter(dataset_id=name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +58,8 @@ class Comparison:
     empty. ``broken_modes`` counts how answers fail in B, ``fixed_modes`` how they failed in A.
     """
 
-    a: Rate
-    b: Rate
+    a: ExactMatchRate
+    b: ExactMatchRate
     common: int
     both_right: int
     both_wrong: int
@@ -99,7 +116,7 @@ class PairOfSides:
         """Counts, tests, and where the flips are."""
         ask = self._a.cursor
         count = "SELECT count(*) FILTER (correct), count(*) FROM"
-        a, b = (Rate(*ask.execute(f"{count} {side}").fetchall()[0]) for side in _SIDES)
+        a, b = (ExactMatchRate(*ask.execute(f"{count} {side}").fetchall()[0]) for side in _SIDES)
         groups = ask.execute(
             "SELECT coalesce(b.pattern, a.pattern, 'unknown') AS pattern, count(*), "
             "count(*) FILTER (a.correct AND b.correct), "

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from control_room.extra import load_extra
 from control_room.history.database import Database, is_damage
-from control_room.history.extra import extra
 from control_room.history.sql.question import SqlAnswer, SqlRefused
 
 _COPY_PREFIX = "control-room-sql-"
@@ -97,7 +97,7 @@ class Lending:
             except BaseException:
                 shutil.rmtree(directory, ignore_errors=True)
                 raise
-        except (OSError, extra("duckdb").Error) as error:
+        except (OSError, load_extra("duckdb").Error) as error:
             raise SqlRefused(
                 "The history is held in memory, and the copy of it that a question needs cannot be "
                 f"written to {tempfile.gettempdir()}: {error}"
@@ -109,7 +109,7 @@ class Lending:
         source = self._database.connection.cursor()
         source.execute("BEGIN TRANSACTION READ ONLY")
         query = "SELECT table_name, sql FROM duckdb_tables()"
-        with extra("duckdb").connect(str(path), config={"memory_limit": "256MB"}) as target:
+        with load_extra("duckdb").connect(str(path), config={"memory_limit": "256MB"}) as target:
             for name, create in source.execute(query).fetchall():
                 target.execute(create)
                 target.register("rows", source.sql(f"FROM {name}").to_arrow_reader(10_000))

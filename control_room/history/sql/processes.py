@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from control_room.history.extra import extra
+from control_room.extra import load_extra
 from control_room.history.sql.question import SqlAnswer, SqlRefused
 
 _CHILD = Path(__file__).with_name("child.py")
@@ -142,7 +142,7 @@ class SqlProcesses:
         head, size = _head_of(data)
         if "error" in head:
             raise self._refused(str(head["error"]), str(head.get("message")))
-        arrow = extra("pyarrow")
+        arrow = load_extra("pyarrow")
         try:
             cut, large, seconds = (head[name] for name in ("cut", "large", "seconds"))
             table = arrow.ipc.open_stream(arrow.py_buffer(data)[size:]).read_all()
@@ -205,7 +205,7 @@ class SqlProcesses:
             self._keeper = None
 
     def _refused(self, kind: str, message: str) -> SqlRefused:
-        duckdb = extra("duckdb")
+        duckdb = load_extra("duckdb")
         if kind in ("MemoryError", "OutOfMemoryException") or "bad_alloc" in message:
             return self._too_large()
         found = getattr(duckdb, kind, None)
@@ -267,6 +267,6 @@ def _head_of(data: bytes) -> tuple[dict[str, Any], int]:
 
 def _import_paths() -> list[str]:
     """Where the libraries are that the other process imports."""
-    found = [Path(extra(name).__file__).parents[1] for name in ("duckdb", "pyarrow")]
-    found.append(Path(extra("_duckdb").__file__).parent)
+    found = [Path(load_extra(name).__file__).parents[1] for name in ("duckdb", "pyarrow")]
+    found.append(Path(load_extra("_duckdb").__file__).parent)
     return list(dict.fromkeys(map(str, found)))

@@ -13,6 +13,8 @@ import httpx
 import pytest
 
 from app.api.generate import main as generate
+from collectors.machines.gpu.reading import GPU_VALUES
+from control_room.recording.metrics import METRICS
 from tests.support import ROOT, free_port, wait_until
 
 DASHBOARD = ROOT / "deploy" / "grafana-dashboard.json"
@@ -117,5 +119,8 @@ def test_the_dashboard_uses_metrics_that_there_are() -> None:
     names |= {
         f"control_room_preview_{g}_exact_match_ratio" for g in ("regime", "source", "pattern")
     }
+    declared = [metric.prometheus for metric in METRICS]
+    declared += [value.prometheus for value in GPU_VALUES]
+    names |= {f"control_room_{name}" for name in declared if name is not None}
     assert asked
     assert asked <= names

@@ -14,12 +14,12 @@ from control_room.history.questions.aggregates import (
     BinRate,
     FailureShare,
     HeatmapCell,
-    Rate,
     StepRate,
     ThroughputPoint,
     ThroughputPoints,
     ThroughputSetting,
 )
+from control_room.statistics.exact_match import ExactMatchRate
 
 EDGES = (0, 50, 100)
 LIMITS = HeatmapLimits(green_above=0.8, yellow_above=0.6, few_samples=10)
@@ -39,9 +39,9 @@ def colours(chart: Chart) -> list[str]:
 
 def test_a_cell_tells_its_level_by_sign_as_well_as_colour() -> None:
     cells = [
-        HeatmapCell("p", 0, Rate(81, 100)),
-        HeatmapCell("p", 50, Rate(80, 100)),
-        HeatmapCell("p", 100, Rate(59, 100)),
+        HeatmapCell("p", 0, ExactMatchRate(81, 100)),
+        HeatmapCell("p", 50, ExactMatchRate(80, 100)),
+        HeatmapCell("p", 100, ExactMatchRate(59, 100)),
     ]
     chart = charts.heatmap(cells, EDGES, LIMITS)
     assert [text[0] for text in texts(chart)] == ["✓", "▲", "✕"]
@@ -49,7 +49,7 @@ def test_a_cell_tells_its_level_by_sign_as_well_as_colour() -> None:
 
 
 def test_few_samples_are_marked_and_empty_cells_are_not_clickable() -> None:
-    chart = charts.heatmap([HeatmapCell("p", 50, Rate(3, 3))], EDGES, LIMITS)
+    chart = charts.heatmap([HeatmapCell("p", 50, ExactMatchRate(3, 3))], EDGES, LIMITS)
     assert "n=3, few" in texts(chart)[1]
     assert texts(chart)[0] == "–"
     (trace,) = chart.figure["data"]
@@ -58,23 +58,28 @@ def test_few_samples_are_marked_and_empty_cells_are_not_clickable() -> None:
 
 
 def test_lengths_that_are_not_known_have_a_column_of_their_own() -> None:
-    chart = charts.heatmap([HeatmapCell("p", None, Rate(1, 2))], EDGES, LIMITS)
+    chart = charts.heatmap([HeatmapCell("p", None, ExactMatchRate(1, 2))], EDGES, LIMITS)
     assert chart.figure["layout"]["xaxis"]["ticktext"] == ["0-50", "50-100", "100+", "unknown"]
 
 
 def test_names_from_logs_are_no_markup() -> None:
-    chart = charts.heatmap([HeatmapCell("<b>x</b>", 0, Rate(1, 2))], EDGES, LIMITS)
+    chart = charts.heatmap([HeatmapCell("<b>x</b>", 0, ExactMatchRate(1, 2))], EDGES, LIMITS)
     assert chart.figure["layout"]["yaxis"]["ticktext"] == ["&lt;b&gt;x&lt;/b&gt;"]
 
 
 @pytest.mark.parametrize(
     "chart",
     [
-        charts.heatmap([HeatmapCell("p", 0, Rate(1, 2))], EDGES, LIMITS),
-        charts.em_over_steps([StepRate("a", 0, 9, Rate(1, 2)), StepRate("b", 0, 9, Rate(0, 1))]),
+        charts.heatmap([HeatmapCell("p", 0, ExactMatchRate(1, 2))], EDGES, LIMITS),
+        charts.em_over_steps(
+            [StepRate("a", 0, 9, ExactMatchRate(1, 2)), StepRate("b", 0, 9, ExactMatchRate(0, 1))]
+        ),
         charts.failure_shares([FailureShare("empty", 0, 9, 1, 4)]),
         charts.failures_over_steps([FailureShare("empty", 0, 9, 1, 4)]),
-        charts.em_by_bin([BinRate(0, 25, Rate(1, 2)), BinRate(475, None, Rate(0, 2))], axis="x"),
+        charts.em_by_bin(
+            [BinRate(0, 25, ExactMatchRate(1, 2)), BinRate(475, None, ExactMatchRate(0, 2))],
+            axis="x",
+        ),
         charts.throughput(
             drawn(ThroughputPoint(1, 100.0, 10.0, 50.0, 8, 512)),
             [ThroughputSetting(8, 512, 1, 100.0, 10.0, 50.0)],
@@ -104,7 +109,7 @@ def test_without_rows_there_is_nothing_to_draw(chart: Chart) -> None:
 
 
 def test_an_interval_reaches_as_far_as_wilsons() -> None:
-    rate = Rate(3, 10)
+    rate = ExactMatchRate(3, 10)
     (trace,) = charts.em_over_steps([StepRate("a", 0, 9, rate)]).figure["data"]
     assert rate.interval is not None
     low, high = rate.interval

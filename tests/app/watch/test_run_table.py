@@ -12,8 +12,9 @@ import pytest
 
 from app.charts import runs as charts_runs
 from app.watch.run_exact_match import RunEms
-from app.watch.run_table import outcomes, run_summary, setting_text
+from app.watch.run_table import RunTable, outcomes, run_summary, setting_text
 from control_room import Recorder, RunDir
+from tests.support import wait_until
 
 
 def log_previews(recorder: Recorder, right: int, wrong: int) -> None:
@@ -121,3 +122,67 @@ def test_settings_of_all_runs_have_axes_with_names_as_they_are(tmp_path: Path) -
     assert first["customdata"] == [["model", "R&amp;D &lt;1&gt;"], ["lr", "0.0003"], ["Loss", "1"]]
     assert second["customdata"][0] == ["model", "not told"]
     assert second["y"][1:] == [0.5, 0.5], "the same for all"
+
+
+def test_the_files_are_read_once_for_all_viewers(tmp_path: Path) -> None:
+    looks: list[None] = []
+
+    def directories() -> dict[str, Path]:
+        looks.append(None)
+        return {"a": tmp_path / "a"}
+
+    with Recorder(tmp_path / "a") as recorder:
+        recorder.update_status(current_step=1)
+    table = RunTable(directories, every_s=3600)
+    assert not table.is_reading() and not looks, "nobody looks yet"
+    for _ in range(20):
+        (summary,) = table.summaries()
+        assert summary.values["current_step"] == 1
+    assert len(looks) == 1
+    table.close()
+
+
+def test_what_is_written_is_shown_while_somebody_looks(tmp_path: Path) -> None:
+    table = RunTable(lambda: {"a": tmp_path / "a"}, every_s=0.01)
+
+    def shown() -> object:
+        (summary,) = table.summaries()
+        return summary.values.get("current_step")
+
+    with Recorder(tmp_path / "a") as recorder:
+        recorder.update_status(current_step=1)
+        wait_until(lambda: shown() == 1, what="the first step")
+        recorder.update_status(current_step=2)
+        wait_until(lambda: shown() == 2, what="the next step")
+    table.close()
+
+
+def test_reading_ends_when_nobody_looks_and_begins_again(tmp_path: Path) -> None:
+    now = 1000.0
+    table = RunTable(lambda: {"a": tmp_path / "a"}, every_s=0.01, clock=lambda: now)
+    assert table.summaries()[0].problem == "no status file"
+    now += 60
+    wait_until(lambda: not table.is_reading(), what="the end of reading")
+    with Recorder(tmp_path / "a") as recorder:
+        recorder.update_status(current_step=5)
+    now += 60
+    assert table.summaries()[0].values["current_step"] == 5, "the first look is no old one"
+    table.close()
+
+
+def test_a_look_that_fails_does_not_end_the_later_ones(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fails = True
+
+    def directories() -> dict[str, Path]:
+        if fails:
+            raise OSError("the disk is away")
+        return {"a": tmp_path / "a"}
+
+    table = RunTable(directories, every_s=0.01)
+    assert table.summaries() == ()
+    assert "the disk is away" in caplog.text
+    fails = False
+    wait_until(lambda: len(table.summaries()) == 1, what="the runs")
+    table.close()

@@ -68,7 +68,8 @@ def test_they_arrive_on_the_live_page_as_they_are_logged(run: RunDir) -> None:
     assert watch.read().summary.em_last_100.em == pytest.approx(1 / 3)
     log(run, "\n")
     (problem,) = watch.read().problems
-    assert "inference_20261124.log: 1 line cannot be read" in problem
+    assert "1 line cannot be read" in problem
+    assert "inference_20261124.log, line 4" in problem
 
 
 def test_they_are_rows_of_the_history_with_addresses_of_their_own(run: RunDir) -> None:

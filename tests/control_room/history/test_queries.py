@@ -186,7 +186,12 @@ class TestTheLifeOfAnExample:
         with Recorder(run) as recorder:
             for step in range(0, 2000, 10):
                 right = 1000 <= step < 1500 or step >= 1900
-                asked = {"step": step, "example_id": "e", "prompt": "p", "golden": "g"}
+                asked: dict[str, Any] = {
+                    "step": step,
+                    "example_id": "e",
+                    "prompt": "p",
+                    "golden": "g",
+                }
                 for sample_index in range(8):
                     recorder.log_preview(
                         **asked,

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from control_room import RunDir
-from control_room.history.extra import extra
+from control_room.extra import load_extra
 from control_room.importing.reading import Reading
 from control_room.importing.target import Target
 from control_room.logs.retention import Form, carry_out, plan
@@ -116,7 +116,7 @@ def _do(what: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    extra("pyarrow.parquet")  # here, or each child would load it anew
+    load_extra("pyarrow.parquet")  # here, or each child would load it anew
     for what in map(json.loads, sys.stdin):
         child = os.fork()
         if child == 0:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from collectors.files.previews import PreviewWatch
-from collectors.files.record_tail import RecordTail
+from collectors.files.record_tail import log_tail
 from control_room import Recorder, RunDir
 from control_room.history import queries
 from control_room.history.filters import PreviewFilter
@@ -147,6 +147,6 @@ def test_the_live_page_leaves_it_out_and_says_so(run: RunDir) -> None:
     reading = watch.read()
     assert reading.summary.latest is not None and reading.summary.latest.step == 2
     assert any("step 99,999 is more than ten times" in problem for problem in reading.problems)
-    points = RecordTail(run, "metrics", MetricPoint, 100)
+    points = log_tail(run, "metrics", MetricPoint, 100)
     assert [point.step for point in points.read()[0]] == [1, 2]
     assert any("step 99,999" in problem for problem in points.problems())

@@ -31,6 +31,10 @@ def test_the_reading_spells_out_those_that_are_marked_so() -> None:
     assert spelled_out == {metric.name for metric in LIVE if metric.own_line}
 
 
+def test_the_unit_of_what_is_logged_stands_with_its_field_alone() -> None:
+    assert all(metric.unit == "" for metric in LOGGED)
+
+
 def test_names_stand_for_one_metric_each() -> None:
     for names in (
         [metric.name for metric in METRICS],

@@ -141,9 +141,9 @@ class TestLogging:
 
     def test_the_wrong_record_is_refused(self, recorder: Recorder) -> None:
         with pytest.raises(ValueError, match="log_preview: expected one PreviewRecord"):
-            recorder.log_preview(MetricPoint(step=1))  # type: ignore[arg-type]  # meant
+            recorder.log_preview(MetricPoint(step=1))  # type: ignore[call-overload]  # meant
         with pytest.raises(ValueError, match="or its fields"):
-            recorder.log_metrics(MetricPoint(step=1), loss=0.5)
+            recorder.log_metrics(MetricPoint(step=1), loss=0.5)  # type: ignore[call-overload]  # meant
 
     def test_recording_goes_on_after_close(self, run_dir: RunDir, recorder: Recorder) -> None:
         recorder.log_metrics(step=1)
@@ -599,7 +599,7 @@ class TestStatus:
         ],
     )
     def test_a_bad_field_is_named_and_changes_nothing(
-        self, run_dir: RunDir, recorder: Recorder, field: str, value: object
+        self, run_dir: RunDir, recorder: Recorder, field: str, value: Any
     ) -> None:
         recorder.update_status(current_step=1, model_name="m")
         before = run_dir.status_file.read_bytes()

@@ -16,8 +16,8 @@ from collectors.files.training.liveness import (
     in_words,
     judge,
 )
-from collectors.files.training.reading import Phase
 from collectors.files.training.status_file import Writer
+from control_room.recording.closed_words import Phase
 from tests.support import wait_until
 
 POLICY = LivenessPolicy()

@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.files.training import TrainingReading, TrainingWatch
-from collectors.files.training.json_values import WrongTypeError, duration_s
 from collectors.files.training.reported import (
     Alert,
     ToldEval,
@@ -23,6 +22,7 @@ from collectors.files.training.reported import (
     ToldSnapshot,
 )
 from collectors.files.training.status_file import parse_status
+from collectors.json_values import WrongTypeError, duration_s
 from tests.collectors.files.training.trainer_stand_in import START, TrainerStandIn, metric
 from tests.support import SHARED
 

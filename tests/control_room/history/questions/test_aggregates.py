@@ -18,7 +18,7 @@ from control_room import PreviewRecord, Recorder, RunDir
 from control_room.history.filters import PreviewFilter
 from control_room.history.index import HistoryIndex
 from control_room.history.questions import aggregates
-from control_room.history.questions.aggregates import Rate
+from control_room.statistics.exact_match import ExactMatchRate
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 COUNT = 700
@@ -95,15 +95,15 @@ def scored(every: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def rate(of: pd.DataFrame) -> Rate:
-    return Rate(int(of["right"].sum()), len(of))
+def rate(of: pd.DataFrame) -> ExactMatchRate:
+    return ExactMatchRate(int(of["right"].sum()), len(of))
 
 
 def test_a_rate_has_scipys_interval_and_none_without_previews() -> None:
-    assert Rate(3, 10).interval == pytest.approx(
+    assert ExactMatchRate(3, 10).interval == pytest.approx(
         tuple(binomtest(3, 10).proportion_ci(0.95, method="wilson")), abs=1e-9
     )
-    assert (Rate(0, 0).em, Rate(0, 0).interval) == (None, None)
+    assert (ExactMatchRate(0, 0).em, ExactMatchRate(0, 0).interval) == (None, None)
 
 
 @pytest.mark.parametrize("wanted", FILTERS)
@@ -164,7 +164,7 @@ def test_errors_of_the_server_are_failures_that_no_rate_counts(tmp_path: Path) -
             "empty": 1,
             "server_error": 1,
         }
-        assert aggregates.statistics(cursor, PreviewFilter()).overall == Rate(0, 1)
+        assert aggregates.statistics(cursor, PreviewFilter()).overall == ExactMatchRate(0, 1)
 
 
 @pytest.mark.parametrize("wanted", FILTERS)

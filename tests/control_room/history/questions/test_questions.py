@@ -21,7 +21,13 @@ from control_room import Recorder, RunDir
 from control_room.history.filters import PreviewFilter
 from control_room.history.index import HistoryIndex
 from control_room.history.queries import Cursor
-from control_room.history.questions.comparison import PairOfSides, Side
+from control_room.history.questions.comparison import (
+    Kind,
+    PairOfSides,
+    Side,
+    of_side,
+    sides,
+)
 from control_room.history.questions.data_files import file_effects
 from control_room.history.questions.drift import drift, verdict
 from control_room.history.questions.evaluations import evaluations, gap_points
@@ -195,6 +201,18 @@ class TestComparison:
         (flip,) = found.flips(fixed=True, limit=5)
         assert (flip.before.step, flip.after.step) == (1, 9)
         other.close()
+
+    def test_sides_are_checkpoints_by_step_and_others_by_name(self, run: Run) -> None:
+        run.preview("a", 900, True, checkpoint_id="checkpoint-900", regime="b", dataset_id="d")
+        run.preview("a", 1000, True, checkpoint_id="checkpoint-1000", regime="a", dataset_id="c")
+        cursor = run.cursor()
+        assert sides(cursor, "checkpoint") == ["checkpoint-900", "checkpoint-1000"]
+        assert (sides(cursor, "regime"), sides(cursor, "dataset")) == (["a", "b"], ["c", "d"])
+        kinds: tuple[Kind, ...] = ("checkpoint", "regime", "dataset")
+        for kind in kinds:
+            first, last = (Side(cursor, of_side(kind, name)) for name in sides(cursor, kind))
+            found = PairOfSides(first, last).comparison()
+            assert (found.a.count, found.b.count) == (1, 1)
 
 
 class TestLearning:

@@ -1,59 +1,25 @@
 """Single values out of other people's JSON, each as the type that it should have.
 
-Every function raises :class:`WrongTypeError`, whose message says what was expected.
+Every function raises :class:`WrongTypeError`, whose message says what was expected;
+:func:`or_none` is for those who only leave it out.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TypeVar
 
-from collectors.files.training.reading import EvalTrend, LossTrend, ThroughputTrend
-from control_room.recording.encoding import NON_FINITE
+from control_room.recording.encoding import NON_FINITE, parse_timestamp
 
 Meaning = TypeVar("Meaning")
+Value = TypeVar("Value")
 
 _MAX_TEXT = 20_000  # characters: an error message may carry a traceback
 _MAX_INT = 2**63 - 1
 _END_OF_TIME = 253_402_300_799  # 9999-12-31T23:59:59Z
-_FLAT_SLOPE = 1e-6  # loss per step
-
-_LOSS_WORDS: dict[str, LossTrend] = {
-    "improving": "improving",
-    "falling": "improving",
-    "decreasing": "improving",
-    "stable": "stable",
-    "flat": "stable",
-    "plateau": "stable",
-    "degrading": "rising",
-    "rising": "rising",
-    "increasing": "rising",
-    "unknown": "unknown",
-}
-_THROUGHPUT_WORDS: dict[str, ThroughputTrend] = {
-    "normal": "normal",
-    "stable": "normal",
-    "degraded": "degraded",
-    "degrading": "degraded",
-    "falling": "degraded",
-    "decreasing": "degraded",
-    "excellent": "excellent",
-    "improving": "excellent",
-    "rising": "excellent",
-    "increasing": "excellent",
-}
-_EVAL_WORDS: dict[str, EvalTrend] = {
-    "improving": "improving",
-    "rising": "improving",
-    "stable": "stable",
-    "declining": "declining",
-    "degrading": "declining",
-    "falling": "declining",
-    "unknown": "unknown",
-}
 _DURATION = re.compile(
     r"(?:(\d{1,9}(?:\.\d{1,9})?) ?d[a-z]*)? ?(?:(\d{1,9}(?:\.\d{1,9})?) ?h[a-z]*)? ?"
     r"(?:(\d{1,9}(?:\.\d{1,9})?) ?m[a-z]*)? ?(?:(\d{1,9}(?:\.\d{1,9})?) ?s[a-z]*)?"
@@ -63,6 +29,14 @@ _UNITS_S = (86_400, 3_600, 60, 1)
 
 class WrongTypeError(ValueError):
     """The message says what was expected."""
+
+
+def or_none(read: Callable[[object], Value], value: object) -> Value | None:
+    """The value as ``read`` takes it; None where it is missing or of a wrong type."""
+    try:
+        return read(value)
+    except WrongTypeError:
+        return None
 
 
 def whole(value: object) -> int:
@@ -118,28 +92,6 @@ def word(value: object, words: Mapping[str, Meaning]) -> Meaning:
     return known
 
 
-def loss_trend_of(value: object) -> LossTrend:
-    """A trend told as a word, or as the slope of the loss."""
-    if isinstance(value, str):
-        return word(value, _LOSS_WORDS)
-    slope = any_float(value)
-    if math.isnan(slope):
-        return "unknown"
-    if abs(slope) <= _FLAT_SLOPE:
-        return "stable"
-    return "rising" if slope > 0 else "improving"
-
-
-def throughput_trend_of(value: object) -> ThroughputTrend:
-    """A trend of the speed told as a word."""
-    return word(value, _THROUGHPUT_WORDS)
-
-
-def eval_trend_of(value: object) -> EvalTrend:
-    """The trend of the fixed set told as a word."""
-    return word(value, _EVAL_WORDS)
-
-
 def duration_s(value: object) -> float:
     """A time left: seconds, or a text such as "2h 15m", "45s" or "1d 3h"."""
     if not isinstance(value, str):
@@ -162,6 +114,16 @@ def epoch_seconds(value: object) -> float:
     if seconds > _END_OF_TIME:
         raise WrongTypeError("a time before the year 10000")
     return seconds
+
+
+def moment(value: object) -> datetime:
+    """A time told as a text, as our own records tell theirs."""
+    try:
+        if isinstance(value, str):
+            return parse_timestamp(value)
+    except ValueError:
+        pass
+    raise WrongTypeError("a time such as 2025-11-22T14:30:00+01:00")
 
 
 def flag(value: object) -> bool:
