@@ -11,8 +11,10 @@ from markupsafe import Markup
 
 from app.cards import kit
 from app.cards.draw_html import draw_html
-from app.charts import base as charts
-from app.charts.base import Chart, HeatmapLimits
+from app.charts import analytics as charts
+from app.charts.analytics import HeatmapLimits
+from app.charts.base import Chart
+from app.charts.throughput import throughput
 from app.text.html import fill
 from app.ui.chart_box import chart_box
 from app.ui.current import monitor
@@ -149,16 +151,14 @@ def _failures_over_steps(cursor: Cursor, wanted: PreviewFilter) -> Chart:
 
 def _throughput(cursor: Cursor, _: PreviewFilter) -> Chart:
     if told := told_samples(monitor()):
-        return charts.throughput(points_told(told), settings_told(told))
-    return charts.throughput(
-        aggregates.throughput_points(cursor), aggregates.throughput_settings(cursor)
-    )
+        return throughput(points_told(told), settings_told(told))
+    return throughput(aggregates.throughput_points(cursor), aggregates.throughput_settings(cursor))
 
 
 def _told_throughput() -> None:
     """What the status alone tells, of a run that logs nothing."""
     if told := told_samples(monitor()):
-        chart = charts.throughput(points_told(told), settings_told(told))
+        chart = throughput(points_told(told), settings_told(told))
         with card("throughput"):
             chart_box("analytics-throughput", "Throughput and memory", chart, "")
 

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from app.cards import kit, preview
 from app.cards.draw_html import draw_html
-from app.charts import compare as charts_compare
+from app.charts import compare as charts
 from app.text.diff import word_diff
 from app.text.html import fill
 from app.text.visible import cell
@@ -56,14 +56,14 @@ def main() -> None:
         chart_box(
             "compare-patterns",
             "Fixed and broken, by pattern",
-            charts_compare.by_pattern(found.patterns),
+            charts.by_pattern(found.patterns),
             "No example turned.",
         )
     with right, st.container(border=True, key="card-modes"):
         chart_box(
             "compare-modes",
             "Fixed and broken, by failure mode",
-            charts_compare.by_mode(found.fixed_modes, found.broken_modes),
+            charts.by_mode(found.fixed_modes, found.broken_modes),
             "No example turned.",
         )
     with st.container(border=True, key="card-flips"):

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.cards import kit
 from app.cards.draw_html import draw_html
-from app.charts import analysis as charts_analysis
+from app.charts import evals as charts
 from app.charts.base import Chart
 from app.charts.notes import with_notes
 from app.text.visible import cell
@@ -58,9 +58,9 @@ def over_steps(cursor: Cursor) -> None:
     whole = [each for each in evaluations(cursor) if each.domain is None]
     marks = notes(cursor)
     drawn = (
-        ("em", "Exact match", charts_analysis.eval_em(whole)),
-        ("ce", "Cross-entropy", charts_analysis.eval_value(whole, "ce", "CE, nats per token")),
-        ("ece", "Calibration error", charts_analysis.eval_value(whole, "ece", "ECE")),
+        ("em", "Exact match", charts.eval_em(whole)),
+        ("ce", "Cross-entropy", charts.eval_value(whole, "ce", "CE, nats per token")),
+        ("ece", "Calibration error", charts.eval_value(whole, "ece", "ECE")),
     )
     with st.grid(3, min_column_width=320, gap="small"):
         for name, title, chart in drawn:
@@ -95,7 +95,7 @@ def calibration(cursor: Cursor) -> None:
                 )
             )
         )
-    chart = charts_analysis.reliability(found.bins)
+    chart = charts.reliability(found.bins)
     said = (
         f"{chart.description} {found.count:,} answers; confidence is the record's, else the "
         "probability of the whole answer from its tokens."
@@ -115,7 +115,7 @@ def calibration(cursor: Cursor) -> None:
 def overfitting(cursor: Cursor) -> None:
     """Validation against training loss."""
     points = gap_points(cursor)
-    chart = charts_analysis.gap(points, overfitting_onset(points))
+    chart = charts.gap(points, overfitting_onset(points))
     chart_box(
         "evals-gap",
         "Overfitting",
@@ -139,7 +139,7 @@ def domains(cursor: Cursor) -> None:
         return
     told = [each.step for own in by_domain.values() for each in own]
     steps = (min(told), max(told))
-    drawn = {name: charts_analysis.domain_em(own, steps) for name, own in by_domain.items()}
+    drawn = {name: charts.domain_em(own, steps) for name, own in by_domain.items()}
     rows = [row for chart in drawn.values() for row in chart.rows]
     with st.container(horizontal=True):
         draw_html(kit.card("By domain"))

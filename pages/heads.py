@@ -6,7 +6,7 @@ import streamlit as st
 
 from app.cards import kit
 from app.cards.draw_html import draw_html
-from app.charts import heads as charts_heads
+from app.charts import heads as charts
 from app.text.html import text
 from app.ui.chart_box import chart_box
 from app.ui.page_files import Page
@@ -45,7 +45,7 @@ def main() -> None:
             HEAD_METRICS,
             default=HEAD_METRICS[0],
             required=True,
-            format_func=charts_heads.LABELS.__getitem__,
+            format_func=charts.LABELS.__getitem__,
             wrap=True,
             key="heads-metric",
         )
@@ -75,9 +75,9 @@ def draw(cursor: Cursor, found: HeadDiagnostics, first: HeadDiagnostics, name: s
     with st.container(border=True, key="card-heads"):
         chart_box(
             "heads",
-            f"{charts_heads.LABELS[name]}, step {found.step:,}",
-            charts_heads.heads(found, name, marked),
-            f"{charts_heads.LABELS[name]} was not recorded at this step.",
+            f"{charts.LABELS[name]}, step {found.step:,}",
+            charts.heads(found, name, marked),
+            f"{charts.LABELS[name]} was not recorded at this step.",
         )
     with st.container(border=True, key="card-findings"):
         rows = [

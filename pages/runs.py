@@ -10,7 +10,7 @@ import streamlit as st
 
 from app.cards import kit
 from app.cards.draw_html import draw_html
-from app.charts import runs as charts_runs
+from app.charts import runs as charts
 from app.charts.runs import CURVES, EM
 from app.text.visible import cell
 from app.ui.chart_box import chart_box
@@ -44,7 +44,7 @@ def main() -> None:
             chart_box(
                 "runs-parallel",
                 "Settings and outcome",
-                charts_runs.parallel(summaries, differing(summaries)),
+                charts.parallel(summaries, differing(summaries)),
                 "They differ in no setting that they tell: recorder.log_config({…}) tells them.",
             )
 
@@ -154,7 +154,7 @@ def curves(names: list[str]) -> None:
             found[each], totals[each] = list(series.points), series.total
         if len(chosen) == 1:
             marks = notes(cursor)
-    chart = charts_runs.overlay(
+    chart = charts.overlay(
         {n: p for n, p in found.items() if p},
         totals=totals,
         label=CURVES[name],

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from app.cards import kit
 from app.cards.draw_html import draw_html
-from app.charts import analysis as charts_analysis
+from app.charts import stability as charts
 from app.text.html import fill
 from app.text.visible import cell
 from app.ui.chart_box import chart_box
@@ -56,7 +56,7 @@ def main() -> None:
     left, right = st.columns(2, gap="small")
     marks = notes(cursor)
     with left, st.container(border=True, key="card-learned"):
-        chart = charts_analysis.learned(learning.learned_over_steps(cursor, wanted))
+        chart = charts.learned(learning.learned_over_steps(cursor, wanted))
         chart_box(
             "stability-learned", "Learned over steps", chart, "No example is scored.", notes=marks
         )
@@ -64,12 +64,12 @@ def main() -> None:
         drifting(cursor, wanted)
     left, right = st.columns(2, gap="small")
     with left, st.container(border=True, key="card-pass"):
-        chart = charts_analysis.pass_at_k(pass_at(cursor, wanted, PASS_AT, least=2))
+        chart = charts.pass_at_k(pass_at(cursor, wanted, PASS_AT, least=2))
         chart_box("stability-pass", "pass@k", chart, NO_SAMPLES)
     with right, st.container(border=True, key="card-agreement"):
         agreement(cursor, wanted)
     with st.container(border=True, key="card-files"):
-        chart = charts_analysis.file_effects(file_effects(cursor, wanted))
+        chart = charts.file_effects(file_effects(cursor, wanted))
         chart_box(
             "stability-files",
             "What the data between checkpoints cost or gained",
@@ -135,7 +135,7 @@ def lives(cursor: Cursor, wanted: PreviewFilter) -> None:
     chart_box(
         "stability-timelines",
         "Timelines" if len(shown) == len(ranked) else f"Timelines of the first {len(shown)}",
-        charts_analysis.timelines(shown, learning.timelines(cursor, wanted, shown)),
+        charts.timelines(shown, learning.timelines(cursor, wanted, shown)),
         "No answer.",
         notes=notes(cursor),
     )
@@ -183,7 +183,7 @@ def _row(life: ExampleLife) -> dict[str, Any]:
 def drifting(cursor: Cursor, wanted: PreviewFilter) -> None:
     """Whether the form or the content goes."""
     found = drift(cursor, wanted)
-    chart = charts_analysis.drift(found)
+    chart = charts.drift(found)
     told = verdict(found)
     note = "" if told is None else f"{told.said} (Second half against the first, 95 %.)"
     chart_box(

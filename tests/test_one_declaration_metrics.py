@@ -276,7 +276,7 @@ def test_a_failure_mode_is_declared_where_it_is_decided(ask: Ask) -> None:
         """
 import os
 from pathlib import Path
-from app.charts import base
+from app.charts import analytics
 from app.generate.data_docs import PAGE, with_tables
 from control_room import Recorder
 from control_room.history.filters import PreviewFilter
@@ -299,7 +299,7 @@ found = {
     "mode": score("4", "I cannot say that.").failure_mode,
     "filter": choices(cursor, "failure_mode"),
     "shares": {s.failure_mode: s.count for s in failure_modes(cursor, everything)},
-    "chart": base.failure_shares(failure_modes(cursor, everything)).figure["data"][0]["y"],
+    "chart": analytics.failure_shares(failure_modes(cursor, everything)).figure["data"][0]["y"],
     "drift": drift(cursor, everything, bins=1)[0].counts,
     "documented": "| `refusal` | declines |" in with_tables(PAGE.read_text()),
 }

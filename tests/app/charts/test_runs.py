@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from app.charts import runs as charts_runs
+from app.charts import runs as charts
 from app.watch.run_table import RunSummary
 
 POINTS = [(1, 2.0), (2, 1.0)]
 
 
 def test_runs_of_which_not_every_value_is_drawn_are_named() -> None:
-    chart = charts_runs.overlay(
+    chart = charts.overlay(
         {"a": POINTS, "b": POINTS},
         totals={"a": 20_000, "b": 2},
         label="Loss",
@@ -22,9 +22,7 @@ def test_runs_of_which_not_every_value_is_drawn_are_named() -> None:
 
 
 def test_where_every_value_is_drawn_nothing_is_said() -> None:
-    chart = charts_runs.overlay(
-        {"a": POINTS}, totals={"a": 2}, label="Loss", weight=0.0, is_rate=False
-    )
+    chart = charts.overlay({"a": POINTS}, totals={"a": 2}, label="Loss", weight=0.0, is_rate=False)
     assert chart.left_out == ""
 
 
@@ -34,7 +32,7 @@ def a_run(name: str, **config: object) -> RunSummary:
 
 def test_each_run_is_one_line_through_its_settings_and_what_came_of_them() -> None:
     runs = [a_run("a", lr=0.1, kind="<b>"), a_run("bb", lr=0.3), a_run("ccc", lr=0.2, kind="x")]
-    chart = charts_runs.parallel(runs, ["lr", "kind"])
+    chart = charts.parallel(runs, ["lr", "kind"])
     lines = chart.figure["data"]
     assert [line["name"] for line in lines] == ["a", "bb", "ccc"]
     assert [line["y"][0] for line in lines] == pytest.approx([0.0, 1.0, 0.5])
@@ -44,9 +42,9 @@ def test_each_run_is_one_line_through_its_settings_and_what_came_of_them() -> No
 
 
 def test_it_is_drawn_of_lines_that_run_no_text_as_a_script() -> None:
-    chart = charts_runs.parallel([a_run("a", lr=1), a_run("b", lr=float("nan"))], ["lr"])
+    chart = charts.parallel([a_run("a", lr=1), a_run("b", lr=float("nan"))], ["lr"])
     assert {trace["type"] for trace in chart.figure["data"]} == {"scatter"}
 
 
 def test_one_run_has_nothing_to_be_compared_with() -> None:
-    assert charts_runs.parallel([a_run("a", lr=1)], ["lr"]).figure["data"] == []
+    assert charts.parallel([a_run("a", lr=1)], ["lr"]).figure["data"] == []

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.charts import runs as charts_runs
+from app.charts import runs as charts
 from app.watch.run_exact_match import RunEms
 from app.watch.run_table import RunTable, outcomes, run_summary, setting_text
 from control_room import Recorder, RunDir
@@ -115,7 +115,7 @@ def test_settings_of_all_runs_have_axes_with_names_as_they_are(tmp_path: Path) -
             recorder.log_config({"model": model, "lr": "0.000300000000"})
             recorder.update_status(loss=1.0)
         summaries.append(run_summary(name, tmp_path / name))
-    figure = charts_runs.parallel(summaries, ["model", "lr"]).figure
+    figure = charts.parallel(summaries, ["model", "lr"]).figure
     first, second = figure["data"]
     assert figure["layout"]["xaxis"]["ticktext"] == ["model", "lr", "Loss"]
     # As Plotly takes it: shown, it is R&D <1>.

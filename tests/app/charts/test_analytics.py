@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from app.charts import base as charts
-from app.charts.base import Chart, HeatmapLimits
+from app.charts import analytics as charts
+from app.charts.analytics import HeatmapLimits
+from app.charts.base import Chart
+from app.charts.throughput import throughput
 from control_room.history.questions.aggregates import (
     BinRate,
     FailureShare,
@@ -80,7 +82,7 @@ def test_names_from_logs_are_no_markup() -> None:
             [BinRate(0, 25, ExactMatchRate(1, 2)), BinRate(475, None, ExactMatchRate(0, 2))],
             axis="x",
         ),
-        charts.throughput(
+        throughput(
             drawn(ThroughputPoint(1, 100.0, 10.0, 50.0, 8, 512)),
             [ThroughputSetting(8, 512, 1, 100.0, 10.0, 50.0)],
         ),
@@ -101,7 +103,7 @@ def test_a_chart_can_be_downloaded_and_is_described(chart: Chart) -> None:
         charts.failure_shares([]),
         charts.failures_over_steps([]),
         charts.em_by_bin([], axis="x"),
-        charts.throughput(drawn(), []),
+        throughput(drawn(), []),
     ],
 )
 def test_without_rows_there_is_nothing_to_draw(chart: Chart) -> None:
@@ -127,7 +129,7 @@ def test_throughput_marks_the_fastest_setting_and_where_memory_ends() -> None:
         ThroughputSetting(8, 512, 1, 100.0, 12.0, 50.0),
         ThroughputSetting(4, 512, 1, 90.0, 6.0, 25.0),
     ]
-    chart = charts.throughput(drawn(*points), settings)
+    chart = throughput(drawn(*points), settings)
     assert any("fastest: 100" in text for text in texts(chart))
     assert any("limit 24 GB" in text for text in texts(chart))
     first, second = chart.figure["data"]
@@ -137,15 +139,15 @@ def test_throughput_marks_the_fastest_setting_and_where_memory_ends() -> None:
 def test_a_chart_of_some_of_the_samples_says_of_how_many() -> None:
     points = [ThroughputPoint(i, 100.0, 12.0, 50.0, 8, 512) for i in range(20)]
     setting = [ThroughputSetting(8, 512, 20, 100.0, 12.0, 50.0)]
-    assert charts.throughput(drawn(*points), setting).left_out == ""
-    some = charts.throughput(ThroughputPoints(tuple(points), 1_987), setting)
+    assert throughput(drawn(*points), setting).left_out == ""
+    some = throughput(ThroughputPoints(tuple(points), 1_987), setting)
     assert some.left_out == "Drawn are 20 of 1,987 samples, evenly spread over the run."
     unplaced = ThroughputPoint(21, 100.0, None, None, 8, 512)
-    without = charts.throughput(drawn(*points, unplaced), setting)
+    without = throughput(drawn(*points, unplaced), setting)
     assert without.left_out == "1 of them does not tell its memory and is left out."
 
 
 def test_many_settings_share_one_trace() -> None:
     points = [ThroughputPoint(i, 100.0, 12.0, 50.0, i, 512) for i in range(20)]
     settings = [ThroughputSetting(i, 512, 1, 100.0, 12.0, 50.0) for i in range(20)]
-    assert len(charts.throughput(drawn(*points), settings).figure["data"]) == 1
+    assert len(throughput(drawn(*points), settings).figure["data"]) == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.charts import analysis as charts_analysis
+from app.charts import evals
 from app.charts.base import Chart
 from control_room.history.questions.evaluations import Evaluation
 
@@ -17,9 +17,9 @@ def points(all_of: int) -> list[Evaluation]:
 def test_some_of_the_evaluations_are_told_as_some(all_of: int, said: str) -> None:
     own = points(all_of)
     charts: list[Chart] = [
-        charts_analysis.eval_em(own),
-        charts_analysis.eval_value(own, "ce", "CE, nats per token"),
-        charts_analysis.domain_em(own, (1, 2)),
+        evals.eval_em(own),
+        evals.eval_value(own, "ce", "CE, nats per token"),
+        evals.domain_em(own, (1, 2)),
     ]
     for chart in charts:
         assert chart.left_out.startswith(said) and bool(chart.left_out) is bool(said)
