@@ -6,9 +6,11 @@ INTEGRATIONS := $(VENV)-integrations
 PEERS := $(VENV)-peers
 RUN_DIR ?=
 PORT ?=
+# LOCKED=1 installs the exact versions of requirements-dev.lock, as CI does.
+LOCKED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run check test test-integrations test-package lint format bench tools clean
+.PHONY: help demo run check test test-integrations test-package lint format bench lock tools clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-18s %s\n", $$1, $$2}'
@@ -31,11 +33,12 @@ test-integrations: $(INTEGRATIONS)/.done  ## run the tests against other people'
 test-package: $(VENV)/.dev  ## build the distribution, install it, and start the app and demo from it
 	$(BIN)/python -m pytest -m packaging tests/packaging
 
-lint: $(VENV)/.dev  ## style, types and which way imports go
+lint: $(VENV)/.dev  ## style, types, spelling and which way imports go
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell
 
 format: $(VENV)/.dev  ## rewrite the code in the house style
 	$(BIN)/ruff check --fix .
@@ -43,6 +46,11 @@ format: $(VENV)/.dev  ## rewrite the code in the house style
 
 bench: $(VENV)/.dev $(PEERS)/.done $(INTEGRATIONS)/.done tools  ## measure, and print bench/RESULTS.md's tables
 	$(BIN)/python -m bench
+
+lock: $(VENV)/.dev  ## write requirements-dev.lock anew
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-annotate \
+	  --custom-compile-command "make lock" -o requirements-dev.lock requirements-dev.txt
 
 tools:  ## find Chromium and sshd, or install Debian's
 	@sh tests/ensure_tools.sh
@@ -65,7 +73,7 @@ $(VENV)/.demo: requirements.txt examples/requirements.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.dev: requirements.txt requirements-dev.txt examples/requirements.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(if $(LOCKED),-c requirements-dev.lock) -r requirements-dev.txt
 	@touch $@
 
 # Beside the other environment: what these bring is large, and none of it is the app's.

@@ -1,4 +1,4 @@
-"""A method for each address of the API. Written by ``python -m app.api.generate``."""
+"""A method for each address of the API. Written by ``python -m app.generate``."""
 
 from __future__ import annotations
 

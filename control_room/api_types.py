@@ -1,4 +1,4 @@
-"""What the API answers, field by field. Written by ``python -m app.api.generate``."""
+"""What the API answers, field by field. Written by ``python -m app.generate``."""
 
 from __future__ import annotations
 

@@ -19,10 +19,10 @@ from typing import Any
 import pyarrow.parquet
 from fastapi.testclient import TestClient
 
-from app import field_tables
 from app.api import create_api
-from app.api.generate import DOCS, TYPES, generated
 from app.cards import preview
+from app.generate import data_docs
+from app.generate.api_docs import DOCS, TYPES, generated
 from app.watch.monitor import Monitor
 from control_room import PreviewRecord, Recorder, RunDir
 from control_room.history import export, queries
@@ -124,7 +124,7 @@ def check_history(run: RunDir, logged: dict[str, Any]) -> None:
 
 
 def check_written_down(logged: dict[str, Any]) -> None:
-    page = field_tables.with_tables(field_tables.PAGE.read_text(encoding="utf-8"))
+    page = data_docs.with_tables(data_docs.PAGE.read_text(encoding="utf-8"))
     assert "| `kindness` | number from 0 to 1 or absent, points | how kind it is |" in page
     written = generated()
     for name in logged:

@@ -91,7 +91,7 @@ from app.api.prometheus import _training
 from app.api.runs import CurveName
 from app.cards import training
 from app.charts.runs import CURVES
-from app.data_tables import PAGE, with_tables
+from app.generate.data_docs import PAGE, with_tables
 from app.settings import Settings
 from app.views.build import Samples, assemble
 from collectors.files.training import TrainingWatch
@@ -277,7 +277,7 @@ def test_a_failure_mode_is_declared_where_it_is_decided(ask: Ask) -> None:
 import os
 from pathlib import Path
 from app.charts import base
-from app.data_tables import PAGE, with_tables
+from app.generate.data_docs import PAGE, with_tables
 from control_room import Recorder
 from control_room.history.filters import PreviewFilter
 from control_room.history.index import HistoryIndex

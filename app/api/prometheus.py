@@ -17,6 +17,7 @@ from control_room.recording.metrics import METRICS
 
 _PREFIX = "control_room_"
 _GIB = 2**30
+_LEVELS = ("healthy", "warning", "critical")
 
 _Labels = Mapping[str, str]
 _Sample = tuple[_Labels, float | None]
@@ -30,6 +31,10 @@ class ViewCollector(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Every metric that is known now."""
+        return (family for family in self.describe() if family.samples)
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        """Every metric that there may be; without samples where nothing of it is known."""
         views = self._monitor.views
         run = {"run": views.live.run_id}
         yield from _training(views.live, run)
@@ -66,16 +71,16 @@ def _training(live: LiveStatus, run: _Labels) -> Iterator[GaugeMetricFamily]:
         ("training_silence_seconds", "Time since the trainer wrote.", live.liveness.silent_s),
     ):
         yield from _gauge(name, about, [(run, value)])
-    if live.status is not None:
-        states = [({**run, "status": s}, float(s == live.status)) for s in get_args(RunStatus)]
-        yield from _gauge("training_status", "1 for the state that the run is in.", states)
-    if live.health is not None:
-        levels = ("healthy", "warning", "critical")
-        yield from _gauge(
-            "health",
-            "1 for the level that the run's health is at.",
-            [({**run, "level": level}, float(level == live.health)) for level in levels],
-        )
+    yield from _gauge(
+        "training_status",
+        "1 for the state that the run is in.",
+        [({**run, "status": each}, _is(each, live.status)) for each in get_args(RunStatus)],
+    )
+    yield from _gauge(
+        "health",
+        "1 for the level that the run's health is at.",
+        [({**run, "level": each}, _is(each, live.health)) for each in _LEVELS],
+    )
 
 
 def _previews(preview: PreviewStatus, run: _Labels) -> Iterator[GaugeMetricFamily]:
@@ -180,14 +185,17 @@ def _queues(system: SystemStatus, run: _Labels) -> Iterator[GaugeMetricFamily]:
 
 
 def _gauge(name: str, about: str, samples: Iterable[_Sample]) -> Iterator[GaugeMetricFamily]:
-    """The metric with what is known of it; without any sample it is left out."""
+    """The metric with what is known of it."""
     known = [(labels, value) for labels, value in samples if value is not None]
-    if not known:
-        return
-    family = GaugeMetricFamily(_PREFIX + name, about, labels=list(known[0][0]))
-    for labels, value in known:
-        family.add_metric(list(labels.values()), float(value))
+    labels = list(known[0][0]) if known else []
+    family = GaugeMetricFamily(_PREFIX + name, about, labels=labels)
+    for values, value in known:
+        family.add_metric(list(values.values()), float(value))
     yield family
+
+
+def _is(state: str, reported: str | None) -> float | None:
+    return None if reported is None else float(state == reported)
 
 
 def _ratio(pct: float | None) -> float | None:

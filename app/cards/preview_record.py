@@ -9,7 +9,7 @@ from datetime import datetime
 from markupsafe import Markup
 
 from app.cards import kit
-from app.text.html import NOTHING, text
+from app.text.html import NOTHING, fill, text
 from app.views.models import Preview
 from control_room.history.queries import PreviewRow
 from control_room.recording.fields import rules_of
@@ -29,7 +29,7 @@ def html(preview: Preview | PreviewRow) -> Markup:
         if name not in _ELSEWHERE and (value := getattr(preview, name, _MISSING)) is not _MISSING
     }
     known = {name: value for name, value in values.items() if value is not None}
-    said = [(name, text(_with_unit(_said(value), name))) for name, value in known.items()]
+    said = [(name, _with_unit(_said(value), name)) for name, value in known.items()]
     missing = ", ".join(name for name in values if name not in known)
     return kit.bare(
         kit.heading("As it was logged"),
@@ -39,9 +39,9 @@ def html(preview: Preview | PreviewRow) -> Markup:
     )
 
 
-def _with_unit(said: str, name: str) -> str:
+def _with_unit(said: str, name: str) -> Markup:
     unit = _RULES[name].about.unit
-    return f"{said} {unit}" if unit else said
+    return fill("{} {}", said, unit) if unit else text(said)
 
 
 def _said(value: object) -> str:

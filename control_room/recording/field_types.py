@@ -1,8 +1,8 @@
 """The fields of records as the Recorder takes them, for editors and type checkers alone.
 
 What a field takes is wider than what a record then holds: scalars of NumPy, PyTorch and the like
-count as the numbers they stand for, and a text as the time it tells. A test holds these against
-the records. Nothing loads this module when a program runs.
+count as the numbers they stand for, and a text as the time it tells. `python -m app.generate`
+writes them. Nothing loads this module when a program runs.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ class _Scalar(Protocol):
 
 
 Flag = bool | _Scalar
+
+# Written: fields of records
 
 
 class PreviewFields(TypedDict, total=False):
@@ -128,6 +130,9 @@ class RoundFields(TypedDict, total=False):
     run_id: str | None
 
 
+# End of fields of records
+
+
 class HeadFields(TypedDict, total=False):
     """Of a :class:`~control_room.HeadRecord`; layers x heads, as rows, an array or a tensor."""
 
@@ -152,19 +157,21 @@ class UpdateStatus(Protocol):
         pause_reason: str | None = ...,
         current_step: SupportsIndex | None = ...,
         total_steps: SupportsIndex | None = ...,
+        # Written: metrics of the status
         epoch: SupportsFloat | None = ...,
         loss: SupportsFloat | None = ...,
+        streaming_ce: SupportsFloat | None = ...,
+        loss_variance: SupportsFloat | None = ...,
         val_loss: SupportsFloat | None = ...,
         validation_loss: SupportsFloat | None = ...,
-        streaming_ce: SupportsFloat | None = ...,
-        loss_trend: Literal["improving", "stable", "rising"] | None = ...,
-        loss_variance: SupportsFloat | None = ...,
         val_train_gap: SupportsFloat | None = ...,
         learning_rate: SupportsFloat | None = ...,
         grad_norm: SupportsFloat | None = ...,
         tokens_per_sec: SupportsFloat | None = ...,
         tokens_per_sec_avg: SupportsFloat | None = ...,
         tokens_per_sec_baseline: SupportsFloat | None = ...,
+        # End of metrics of the status
+        loss_trend: Literal["improving", "stable", "rising"] | None = ...,
         throughput_trend: Literal["normal", "degraded", "excellent"] | None = ...,
         model_name: str | None = ...,
         checkpoint_id: str | None = ...,

@@ -74,7 +74,7 @@ def test_one_file_more_is_one_endpoint_more(tmp_path: Path) -> None:
         shutil.copytree(ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "docs").mkdir()
     (tmp_path / "app" / "api" / "made_up.py").write_text(ENDPOINT)
-    python(tmp_path, "-m", "app.api.generate")
+    python(tmp_path, "-m", "app.generate")
     python(tmp_path, "-c", ASK)
     assert "## `GET /api/made-up/height`" in (tmp_path / "docs" / "API.md").read_text()
 

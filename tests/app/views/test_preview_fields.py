@@ -15,8 +15,8 @@ import httpx
 import pyarrow.parquet
 import pytest
 
-from app import field_tables
 from app.cards import preview
+from app.generate import data_docs
 from control_room import PreviewRecord, Recorder, RunDir
 from control_room.client import Client
 from control_room.history import queries
@@ -155,7 +155,7 @@ def test_the_api_and_the_documentation_say_what_it_means(client: httpx.Client, n
     described = schemas["LoggedPreview"]["properties"][name]["description"]
     assert about.meaning[1:] in described and about.unit in described
     assert (name in schemas["LatestPreview"]["properties"]) is (name not in LISTS)
-    assert f"| `{name}` |" in field_tables.PAGE.read_text(encoding="utf-8")
+    assert f"| `{name}` |" in data_docs.PAGE.read_text(encoding="utf-8")
 
 
 def test_what_was_not_logged_is_named_on_the_page(tmp_path: Any) -> None:

@@ -1,4 +1,4 @@
-"""``python -m app.data_tables``: write the tables of docs/DATA.md that follow from declarations."""
+"""The tables of docs/DATA.md: the fields of records, the training metrics, the failure modes."""
 
 from __future__ import annotations
 
@@ -7,16 +7,30 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from control_room.judging.scoring import FAILURES
-from control_room.recording.fields import rules_of
+from control_room.logs.schema import TABLES
+from control_room.recording.fields import FieldRule, rules_of
 from control_room.recording.metrics import METRICS
 from control_room.recording.records import MetricPoint
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "DATA.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "DATA.md"
+
+_TYPES = {
+    "int": "integer",
+    "float": "number",
+    "str": "string",
+    "bool": "boolean",
+    "datetime": "time",
+    "Mapping[str, bool]": "object",
+    "Sequence[float]": "list of numbers",
+}
+_FILLED_IN = ("ts", "run_id")  # by the Recorder, where they are left out
 
 
 def with_tables(page: str) -> str:
     """The page with the tables that are true now. Raises ``ValueError`` where one has no place."""
-    page = _replaced(page, "metrics", _metrics())
+    for kind, table in TABLES.items():
+        page = _replaced(page, f"{kind} fields", _fields(rules_of(table.record)))
+    page = _replaced(page, "training metrics", _metrics())
     return _replaced(page, "failure modes", _failures())
 
 
@@ -52,5 +66,21 @@ def _names(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-if __name__ == "__main__":
-    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+def _fields(rules: dict[str, FieldRule]) -> Iterator[str]:
+    yield "| field | type, unit | meaning |"
+    yield "|---|---|---|"
+    for rule in rules.values():
+        yield f"| `{rule.name}` | {_type(rule)} | {rule.about.meaning} |"
+
+
+def _type(rule: FieldRule) -> str:
+    about, kind = rule.about, _TYPES[rule.kind]
+    if about.low is not None and about.high is not None:
+        kind += f" from {about.low:g} to {about.high:g}"
+    elif about.low is not None:
+        kind += f" from {about.low:g}"
+    if about.null:
+        kind += " or null"
+    elif not rule.required and rule.name not in _FILLED_IN:
+        kind += " or absent"
+    return f"{kind}, {about.unit}" if about.unit else kind

@@ -5,15 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from app.generate.settings_docs import PAGE
 from app.settings import settings_of_runs
-from app.settings_table import PAGE, with_table
 from control_room.previews.config import Config
 from control_room.settings.layers import run_may_set
-
-
-def test_the_table_of_settings_is_current() -> None:
-    page = PAGE.read_text(encoding="utf-8")
-    assert page == with_table(page), "run python -m app.settings_table"
 
 
 def test_what_acts_is_no_runs_to_set() -> None:

@@ -1,4 +1,4 @@
-"""``python -m app.settings_table``: write the table of docs/SETTINGS.md from the settings."""
+"""The table of docs/SETTINGS.md, from the settings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from app.settings import settings_of_runs
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "SETTINGS.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "SETTINGS.md"
 _TABLE = re.compile(r"(?<=<!-- table -->\n).*(?=<!-- end of table -->)", re.DOTALL)
 
 
@@ -31,7 +31,3 @@ def _written(default: object) -> str:
         case str() | Path():
             return f'`"{default}"`'
     return f"`{default}`"
-
-
-if __name__ == "__main__":
-    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

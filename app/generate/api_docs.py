@@ -1,21 +1,16 @@
-"""``python -m app.api.generate``: write what follows from the API's own description.
-
-That is docs/API.md and, of the client, its answer types and methods; ``--check`` only says whether
-they are current.
-"""
+"""What follows from the API: docs/API.md, and the client's answer types and methods."""
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from app.api import create_api
-from app.api.client_code import NOT_ANSWERS, methods_code, reference, types_code
 from app.api.daemon_clients import DIFFERENCES
 from app.api.history import FilterQuery
+from app.api.prometheus import ViewCollector
+from app.generate.client_code import NOT_ANSWERS, methods_code, reference, types_code
 from app.settings import Settings
 from app.watch.monitor import Monitor
 
@@ -27,23 +22,8 @@ METHODS = ROOT / "control_room" / "api_methods.py"
 _FILTER = frozenset(field.alias or name for name, field in FilterQuery.model_fields.items())
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Write the files, or check them. Returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m app.api.generate", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail when outdated")
-    check = parser.parse_args(argv).check
-    outdated = [path for path, text in generated().items() if _read(path) != text]
-    if check:
-        for path in outdated:
-            print(f"{path.relative_to(ROOT)} is outdated: run `python -m app.api.generate`")
-        return 1 if outdated else 0
-    for path, text in generated().items():
-        path.write_text(text, encoding="utf-8")
-    return 0
-
-
 def generated() -> dict[Path, str]:
-    """The content of each file."""
+    """The content of each of the files."""
     description = create_api(Monitor(Settings())).openapi()
     return {
         DOCS: "\n".join(_document(description)) + "\n",
@@ -52,14 +32,10 @@ def generated() -> dict[Path, str]:
     }
 
 
-def _read(path: Path) -> str | None:
-    return path.read_text(encoding="utf-8") if path.exists() else None
-
-
 def _document(description: Mapping[str, Any]) -> Iterator[str]:
     yield "# API"
     yield ""
-    yield "Written by `python -m app.api.generate` from the OpenAPI document, which the app"
+    yield "Written by `python -m app.generate` from the OpenAPI document, which the app"
     yield "serves at `/api/openapi.json` and, to be tried out, at `/api/docs`."
     yield ""
     yield description["info"]["description"].strip()
@@ -74,12 +50,25 @@ def _document(description: Mapping[str, Any]) -> Iterator[str]:
     yield from _filter(description)
     for path, methods in sorted(description["paths"].items()):
         yield from _operation(path, methods["get"])
+    yield from _prometheus()
     yield from _differences()
     yield ""
     yield "## Answers"
     for name, schema in sorted(schemas.items()):
         if name not in NOT_ANSWERS:
             yield from _schema(name, schema)
+
+
+def _prometheus() -> Iterator[str]:
+    yield ""
+    yield "## Prometheus metrics"
+    yield ""
+    yield "What `/metrics` may tell; what is not known is left out."
+    yield ""
+    yield "| metric | meaning |"
+    yield "|---|---|"
+    for family in ViewCollector(Monitor(Settings())).describe():
+        yield f"| `{family.name}` | {family.documentation} |"
 
 
 def _filter(description: Mapping[str, Any]) -> Iterator[str]:
@@ -185,7 +174,3 @@ def _bounds(schema: Mapping[str, Any]) -> str:
             top = each.get("maximum")
             return f" from {each['minimum']}" + (f" to {top}" if top and top < 2**53 else "")
     return ""
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -22,7 +22,7 @@ def reference(schema: Mapping[str, Any]) -> str:
 
 def types_code(description: Mapping[str, Any]) -> Iterator[str]:
     """The lines of control_room/api_types.py: a typed dictionary for each answer."""
-    yield '"""What the API answers, field by field. Written by ``python -m app.api.generate``."""'
+    yield '"""What the API answers, field by field. Written by ``python -m app.generate``."""'
     yield ""
     yield "from __future__ import annotations"
     yield ""
@@ -50,7 +50,7 @@ def methods_code(description: Mapping[str, Any]) -> Iterator[str]:
         if _answer(methods["get"])
     }
     written = [line for name in sorted(operations) for line in _method(name, *operations[name])]
-    yield '"""A method for each address of the API. Written by ``python -m app.api.generate``."""'
+    yield '"""A method for each address of the API. Written by ``python -m app.generate``."""'
     yield ""
     yield "from __future__ import annotations"
     yield ""
