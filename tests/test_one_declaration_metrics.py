@@ -193,7 +193,6 @@ def test_a_gpu_value_is_two_fields_a_row_and_a_question(ask: Ask) -> None:
         changes,
         """
 import os, sys
-from datetime import UTC, datetime
 from pathlib import Path
 sys.path.append(os.environ["TESTS"])
 from tests.collectors.machines.gpu.nvml_stand_in import Card, NvmlStandIn
@@ -203,7 +202,6 @@ from app.cards import hardware
 from app.charts.machines import machine_charts
 from app.settings import Machine, Settings
 from app.views.build_machines import MachineSamples, machine_views
-from app.views.models import Queues, SystemStatus
 from app.watch.machine_history import MachineHistory
 from collectors.machines.gpu.local import NvmlSession
 from collectors.machines.gpu.nvidia_smi import GPU_FIELDS, parse_gpus
@@ -221,12 +219,9 @@ machines = machine_views(
 )
 clock = [0.0]
 history = MachineHistory(Path(os.environ["RUN"]), ready=lambda: True, clock=lambda: clock[0])
-system = SystemStatus(
-    run_id="run", machines=machines, queues=Queues(), timestamp=datetime(2026, 1, 1, tzinfo=UTC)
-)
-history.take(system)
+history.take(machines, ())
 clock[0] = 60.0
-history.take(system)
+history.take(machines, ())
 minutes = history.minutes("box", since=0)
 smi = dict.fromkeys(GPU_FIELDS, "[N/A]") | {"index": "0", "uuid": "GPU-a", "clocks.sm": "1410"}
 found = {
