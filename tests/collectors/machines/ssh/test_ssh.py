@@ -264,7 +264,7 @@ class TestSilence:
 
     def test_a_frozen_server_and_its_thaw(self, server: Sshd, watching: Watching) -> None:
         watch = watching(replace(server.target, timeout_s=0.5))
-        ok(watch)
+        until(watch, "ok")
         server.signal(signal.SIGSTOP)
         assert until(watch, "timeout").host is None
         assert watch.read().state == "timeout"
@@ -337,9 +337,10 @@ class TestTheUsersOwnConfig:
         sock = tmp_path / "agent"
         agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(sock)], stdout=subprocess.DEVNULL)
         try:
-            wait_until(sock.exists, 20, "the agent")
             monkeypatch.setenv("SSH_AUTH_SOCK", str(sock))
-            subprocess.run(["ssh-add", "-q", str(server.key)], check=True)
+            # The socket is there a moment before anybody listens on it.
+            add = ["ssh-add", "-q", str(server.key)]
+            wait_until(lambda: subprocess.run(add, check=False).returncode == 0, 20, "the agent")
             monkeypatch.setenv("HOME", str(tmp_path))
             ok(watching(replace(server.target, key_file=None)))
         finally:
