@@ -16,6 +16,7 @@ from app.api.history import (
     logged,
     ready_cursor,
 )
+from app.api.turns import IN_TURN
 from app.api.wire import packed_json
 from app.views.comparison_sides import SideKind, filter_of, options
 from app.watch.monitor import Monitor
@@ -107,6 +108,7 @@ def routes(router: APIRouter, monitor: Monitor) -> None:
         "/api/compare/flips",
         response_class=Response,
         responses={200: {"model": ComparedFlips}, **NO_SUCH_SIDE, **NOT_READY},
+        dependencies=IN_TURN,
         tags=["analysis"],
     )
     def compare_flips(
