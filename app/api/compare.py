@@ -18,11 +18,11 @@ from app.api.history import (
 )
 from app.api.turns import IN_TURN
 from app.api.wire import packed_json
-from app.views.comparison_sides import SideKind, filter_of, options
+from app.views.comparison_sides import SideKind, filter_of
 from app.watch.monitor import Monitor
 from app.watch.runs import Runs
 from control_room.history.queries import PreviewRow
-from control_room.history.questions.comparison import Comparison, Flips, PairOfSides, Side
+from control_room.history.questions.comparison import Comparison, Flips, PairOfSides, Side, sides
 
 # Of each preview of a flip; the rest is at /api/preview/{id}.
 FLIP_FIELDS = (
@@ -165,7 +165,9 @@ def _flipped(row: PreviewRow, by: SideKind) -> LoggedPreview:
 
 def _options(request: Request, monitor: Monitor, by: SideKind) -> list[str]:
     runs: Runs = request.app.state.runs
-    return options(by, ready_cursor(monitor), runs.directories())
+    if by == "run":  # which the history of one has no part in
+        return list(runs.directories())
+    return sides(ready_cursor(monitor), by)
 
 
 def _names(
