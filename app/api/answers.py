@@ -17,6 +17,7 @@ from fastapi import Request, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from app.api.history import NOT_READY
+from app.api.turns import IN_TURN
 from app.api.wire import packed_json
 
 Responses: TypeAlias = dict[int | str, dict[str, Any]]
@@ -68,6 +69,7 @@ def described(answer: type, responses: Responses | None = None) -> dict[str, Any
     return {
         "response_class": Response,
         "responses": {200: {"model": model_of(answer)}, **NOT_READY, **(responses or {})},
+        "dependencies": IN_TURN,
     }
 
 

@@ -16,12 +16,13 @@ from app.api.history import (
     logged,
     ready_cursor,
 )
+from app.api.turns import IN_TURN
 from app.api.wire import packed_json
-from app.views.comparison_sides import SideKind, filter_of, options
+from app.views.comparison_sides import SideKind, filter_of
 from app.watch.monitor import Monitor
 from app.watch.runs import Runs
 from control_room.history.queries import PreviewRow
-from control_room.history.questions.comparison import Comparison, Flips, PairOfSides, Side
+from control_room.history.questions.comparison import Comparison, Flips, PairOfSides, Side, sides
 
 # Of each preview of a flip; the rest is at /api/preview/{id}.
 FLIP_FIELDS = (
@@ -107,6 +108,7 @@ def routes(router: APIRouter, monitor: Monitor) -> None:
         "/api/compare/flips",
         response_class=Response,
         responses={200: {"model": ComparedFlips}, **NO_SUCH_SIDE, **NOT_READY},
+        dependencies=IN_TURN,
         tags=["analysis"],
     )
     def compare_flips(
@@ -163,7 +165,9 @@ def _flipped(row: PreviewRow, by: SideKind) -> LoggedPreview:
 
 def _options(request: Request, monitor: Monitor, by: SideKind) -> list[str]:
     runs: Runs = request.app.state.runs
-    return options(by, ready_cursor(monitor), runs.directories())
+    if by == "run":  # which the history of one has no part in
+        return list(runs.directories())
+    return sides(ready_cursor(monitor), by)
 
 
 def _names(

@@ -25,6 +25,8 @@ _FRESH_S = 2 * EVERY_S  # whoever comes after nobody has looked waits for a newe
 _LOOKED_AT_S = 3 * EVERY_S  # so long after the last viewer reading goes on
 _LOSSES = {"loss": "Loss", "val_loss": "Validation loss"}
 _TOLD_EM = "fixed_eval_em"
+_DEEPEST = 100  # as a setting may nest; writing one takes a call for each level
+_TOO_DEEP = "nested too deeply"
 # A number written out with more digits than it has, as Decimal and some formats do.
 _WRITTEN_OUT = re.compile(r"[+-]?\d+\.\d{4,}")
 
@@ -139,10 +141,23 @@ def run_summary(
     write = parse_status(told)
     config = told.get("config")
     config = config if isinstance(config, dict) else {}
+    config = {name: _TOO_DEEP if _is_deep(each) else each for name, each in config.items()}
     told_em = write.values.get(_TOLD_EM)
     if told_em is not None and (em is None or em.kind != "fixed set"):
         em = RunEm(float(told_em), "fixed set", "fixed set, told in the status file")
     return RunSummary(name, write.status, write.values, write.written_at, config, em=em)
+
+
+def _is_deep(setting: object) -> bool:
+    level = [setting]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for each in level
+            if isinstance(each, dict | list)
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+    return bool(level)
 
 
 def differing(runs: Sequence[RunSummary]) -> list[str]:

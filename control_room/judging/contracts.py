@@ -177,6 +177,9 @@ def _check_from(settings: Mapping[str, Any]) -> Check:
         if name not in kinds:
             raise ValueError(f"{kind} has no {_shown(name)}; it has {', '.join(kinds)}")
         given[name] = _setting(name, kinds[name], value)
+    least, most = (given.get(f"{end}_repeats", 0) for end in ("min", "max"))
+    if "max_repeats" in given and least > most:  # which no answer could keep
+        raise ValueError(f"min_repeats = {least} is above max_repeats = {most}")
     try:
         return check_class(**given)
     except TypeError as error:

@@ -143,6 +143,17 @@ def test_what_was_learned_when(analysed: Analysed) -> None:
     assert len(expected) == 2
 
 
+def test_other_runs_are_compared_where_the_main_one_has_logged_nothing(tmp_path: Path) -> None:
+    (tmp_path / "main" / "status").mkdir(parents=True)
+    for name in ("one", "two"):
+        log_everything(tmp_path / name)
+    with watched(tmp_path / "main", str(tmp_path / "*"), has_logs=False) as served:
+        sides = served.answer("/api/compare/sides?by=run")
+        assert sides["sides"] == ["main", "one", "two"]
+        assert served.answer("/api/compare?by=run&a=one&b=two")["comparison"]["fixed"] == 0
+        assert served.client.get("/api/compare?by=run").status_code == 503  # the first is main
+
+
 @pytest.mark.parametrize(("ranking", "step"), [("forgotten", None), ("sure", 600), ("flips", 300)])
 def test_a_ranking_is_narrowed_to_what_was_right_at_a_step(
     analysed: Analysed, ranking: learning.Ranking, step: int | None

@@ -53,6 +53,22 @@ def test_a_status_that_cannot_be_read_is_a_problem_of_its_run(tmp_path: Path) ->
     assert json.loads(json.dumps(odd["config"], allow_nan=False)).keys() == {"a"}
 
 
+def test_a_setting_that_is_nested_without_end_keeps_no_run_from_being_told(tmp_path: Path) -> None:
+    # As deep as can be read, which is too deep for what writes it elsewhere.
+    for name, depth in (("main", 2), *((f"deep{depth}", depth) for depth in range(940, 1000, 5))):
+        (tmp_path / name / "status").mkdir(parents=True)
+        nested = "[" * depth + "]" * depth
+        text = f'{{"status": "paused", "config": {{"seed": 1, "nested": {nested}}}}}'
+        (tmp_path / name / "status" / "training_status.json").write_text(text)
+    with watched(tmp_path / "main", str(tmp_path / "*"), has_logs=False) as served:
+        table = served.answer("/api/runs")
+    main, *deep = table["runs"]
+    assert main["config"] == {"seed": 1, "nested": "[[]]"}
+    read = [run for run in deep if run["problem"] is None]
+    assert read
+    assert all(run["config"] == {"seed": 1, "nested": "nested too deeply"} for run in read)
+
+
 @pytest.mark.parametrize("run", ["run", "other"])
 def test_the_curves_of_any_run(analysed: Analysed, run: str) -> None:
     curve = analysed.answer(f"/api/runs/curve?run={run}&curve=val_loss&points=4")

@@ -115,6 +115,13 @@ class TestContracts:
             ({"check": "suffix_repeat", "symbols": ["*"] * 101}, "symbols.*1 to 100"),
             ({"check": "suffix_repeat", "symbols": ["*" * 201]}, "symbols.*200 characters"),
             ({"check": "delimiters", "start": "<" * 201}, "start.*200 characters"),
+            (
+                {
+                    **{"check": "prefix_repeat", "name": "n", "symbols": ["*"]},
+                    **{"min_repeats": 3, "max_repeats": 2},
+                },
+                "min_repeats = 3 is above max_repeats = 2",
+            ),
         ],
     )
     def test_a_wrong_setting_is_named(self, check: dict[str, Any], named: str) -> None:
