@@ -17,6 +17,7 @@ from fastapi_offline import FastAPIOffline
 
 from app.api.docs_page import DOCS_STATIC, docs_page
 from app.api.old_status import old_status_routes
+from app.api.turns import new_turns
 from app.watch.monitor import Monitor
 from app.watch.run_history import HistoryFailed, HistoryNotReady
 from app.watch.runs import Runs
@@ -50,6 +51,7 @@ def create_api(monitor: Monitor, runs: Runs | None = None) -> FastAPI:
         static_url=DOCS_STATIC,
     )
     api.state.runs = Runs(monitor) if runs is None else runs
+    api.state.turns = new_turns()
     docs_page(api)
     api.add_exception_handler(HistoryNotReady, _history_error(503))
     api.add_exception_handler(HistoryFailed, _history_error(500))

@@ -9,18 +9,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
-from weakref import WeakKeyDictionary
 
-from fastapi import Depends
+from fastapi import Depends, Request
 
 MOST_AT_ONCE: Final = 2
 
-# A semaphore belongs to an event loop: one each, should there be several servers in a process.
-_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+def new_turns() -> asyncio.Semaphore:
+    """For ``state.turns`` of an API: so many of its routes answer at a time."""
+    return asyncio.Semaphore(MOST_AT_ONCE)
 
 
-async def _turn() -> AsyncIterator[None]:
-    turns = _turns.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(MOST_AT_ONCE))
+async def _turn(request: Request) -> AsyncIterator[None]:
+    turns: asyncio.Semaphore = request.app.state.turns
     async with turns:
         yield
 

@@ -14,6 +14,7 @@ from app.api import create_api
 from app.api.turns import MOST_AT_ONCE
 from control_room.history.questions import aggregates
 from tests.app.api.conftest import log_everything, watched
+from tests.support import run_async
 
 CLIENTS = 3 * MOST_AT_ONCE
 
@@ -26,6 +27,7 @@ def test_of_many_who_ask_few_are_answered_at_a_time(
     status_seen: list[int] = []
     running = 0
     statistics = aggregates.statistics
+    answers: list[httpx.Response] = []
 
     def counted(*arguments: object) -> aggregates.Statistics:
         nonlocal running
@@ -39,7 +41,7 @@ def test_of_many_who_ask_few_are_answered_at_a_time(
 
     monkeypatch.setattr(aggregates, "statistics", counted)
 
-    async def ask() -> list[httpx.Response]:
+    async def ask() -> None:
         transport = httpx.ASGITransport(create_api(analysed.monitor))
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             asked = [
@@ -48,12 +50,12 @@ def test_of_many_who_ask_few_are_answered_at_a_time(
             await asyncio.sleep(0.05)
             await client.get("/api/status/live")
             status_seen.append(sum(each.done() for each in asked))
-            return await asyncio.gather(*asked)
+            answers.extend(await asyncio.gather(*asked))
 
     log_everything(tmp_path / "run")
     with watched(tmp_path / "run") as analysed:
-        answers = asyncio.run(ask())
-        answers += asyncio.run(ask())  # in another event loop, as a second server has one
+        run_async(ask())
+        run_async(ask())  # in another event loop, as a second server has one
 
     assert {each.status_code for each in answers} == {200}
     assert len(answers) == 2 * CLIENTS
