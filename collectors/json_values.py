@@ -76,6 +76,14 @@ def not_negative(value: object) -> float:
     return number
 
 
+def fraction(value: object) -> float:
+    """A number from 0 to 1."""
+    number = finite(value)
+    if not 0 <= number <= 1:
+        raise WrongTypeError("a number from 0 to 1")
+    return number
+
+
 def text(value: object) -> str:
     """A text that can go out as UTF-8, cut to 20 000 characters."""
     if not isinstance(value, str):

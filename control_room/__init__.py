@@ -8,6 +8,7 @@ offers is loaded when it is first named. ``control_room.history`` needs the ``hi
 TYPE_CHECKING = False  # as ``typing`` has it, which takes milliseconds to load
 if TYPE_CHECKING:  # what type checkers and editors see; a test holds it against ``__all__``
     from control_room.recording.recorder import Recorder
+    from control_room.recording.recorder_warning import RecorderWarning
     from control_room.recording.records import (
         EvalRecord,
         HeadRecord,
@@ -28,13 +29,18 @@ __all__ = [
     "NoteRecord",
     "PreviewRecord",
     "Recorder",
+    "RecorderWarning",
     "RoundRecord",
     "RunDir",
     "ThroughputSample",
 ]
 
 if not TYPE_CHECKING:  # a checker that saw ``__getattr__`` would take any name for one of ours
-    _HOME = {"Recorder": "control_room.recording.recorder", "RunDir": "control_room.rundir"}
+    _HOME = {
+        "Recorder": "control_room.recording.recorder",
+        "RecorderWarning": "control_room.recording.recorder_warning",
+        "RunDir": "control_room.rundir",
+    }
     _RECORDS = "control_room.recording.records"  # every other name is a record
 
     def __getattr__(name: str) -> object:

@@ -65,10 +65,14 @@ def declared(path: Path) -> Page:
         ValueError: it is no Python, or its declaration cannot be read.
         OSError: it cannot be read at all.
     """
+    if not path.is_file():  # a pipe would be waited for
+        raise ValueError("it is no regular file")
     try:
         tree = ast.parse(path.read_bytes(), path.name)
     except SyntaxError as error:
         raise ValueError(f"line {error.lineno} is no Python ({error.msg})") from None
+    except (RecursionError, MemoryError):
+        raise ValueError("it nests too deeply") from None
     for statement in tree.body:
         match statement:
             case (

@@ -70,9 +70,8 @@ assert inspect.signature(Client.height).return_annotation == "Height"
 
 
 def test_one_file_more_is_one_endpoint_more(tmp_path: Path) -> None:
-    for room in ("control_room", "collectors", "app", "pages"):
+    for room in ("control_room", "collectors", "app", "pages", "docs"):
         shutil.copytree(ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "docs").mkdir()
     (tmp_path / "app" / "api" / "made_up.py").write_text(ENDPOINT)
     python(tmp_path, "-m", "app.generate")
     python(tmp_path, "-c", ASK)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,17 @@ class TestPagesOfTheUser:
         assert len(pages) == len(page_files()[0]) + 1
         assert problem.startswith(f"{tmp_path / name} is left out: ")
         assert why in problem
+
+    @pytest.mark.parametrize("content", ["[" * 5_000 + "]" * 5_000, "x = " + "-" * 200_000 + "1"])
+    def test_that_nest_too_deeply_are_left_out(self, tmp_path: Path, content: str) -> None:
+        (tmp_path / "deep.py").write_text(content)
+        pages, (problem,) = page_files(tmp_path)
+        assert "deep" not in {each.path.stem for each in pages} and "deep.py" in problem
+
+    def test_that_are_pipes_are_not_waited_for(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe.py")
+        _, (problem,) = page_files(tmp_path)
+        assert "pipe.py" in problem and "regular" in problem
 
     def test_may_have_files_beside_them_that_begin_with_an_underscore(self, tmp_path: Path) -> None:
         (tmp_path / "_data.csv").touch()

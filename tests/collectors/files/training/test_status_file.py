@@ -57,6 +57,14 @@ def test_without_a_status_the_flags_of_older_writers_count(
     assert parse_status(flags).status == status
 
 
+@pytest.mark.parametrize("share", [-3, 1.01, "NaN"])
+def test_an_exact_match_is_a_share(share: object) -> None:
+    write = parse_status({"fixed_eval_em": share, "fixed_eval_step": 5})
+    assert write.values == {"fixed_eval_step": 5}
+    assert any("fixed_eval_em" in problem for problem in write.problems)
+    assert parse_status({"fixed_eval_em": 1}).values == {"fixed_eval_em": 1.0}
+
+
 def test_a_status_that_is_a_phase_is_training_in_that_phase() -> None:
     write = parse_status({"status": "evaluating"})
     assert (write.status, write.phase) == ("training", "evaluating")
