@@ -54,6 +54,9 @@ def _parser(prog: str) -> argparse.ArgumentParser:
 def _score(source: Path, output: Path | None, scorers: Sequence[str], config: Path | None) -> int:
     stem = source.name.removesuffix(".gz").removesuffix(".parquet").removesuffix(".jsonl")
     target = source.with_name(f"{stem}.rescored.jsonl") if output is None else output
+    if not source.exists():
+        print(f"{source}: there is no such file", file=sys.stderr)
+        return 1
     try:
         chosen = [_named_scorer(each) for each in scorers]
         found = rescore(source, target, partial(_first_match, chosen), _contracts(config, source))

@@ -105,6 +105,8 @@ def _import(
     events_of: Path | None = None
     for path in paths:
         try:
+            if not path.exists():
+                raise ImportRefused(f"{path}: there is no such file.")
             reader = _reader(path)
             if reader is tensorboard.read_event_file:
                 events_of = events_of or path.parent

@@ -58,7 +58,8 @@ class Step:
         return RunDir(self.path.parents[2], self.follow_links)  # of .../logs/kind/file
 
     def __str__(self) -> str:
-        what = self.action if self.form == "gzip" else f"{self.action} to {self.form}"
+        packs = self.action == "compress" and self.form != "gzip"
+        what = f"{self.action} to {self.form}" if packs else self.action
         return f"{what} {self.path} ({self.size_bytes / 2**20:.1f} MiB)"
 
 

@@ -161,3 +161,23 @@ class TestEnded:
 
         assert ended(lacking) == 2
         assert capsys.readouterr().err == "control-room: x is missing\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("retain", "--run-dir", "nowhere"),
+        ("score", "nowhere.jsonl"),
+        ("import", "nowhere.csv", "--run-dir", "run"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_what_is_not_there_is_named_as_such(
+    arguments: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) != 0
+    assert "there is no such" in capsys.readouterr().err

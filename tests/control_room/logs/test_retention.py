@@ -328,3 +328,13 @@ class TestParquet:
         assert main(["retain", "--run-dir", str(run.path), "--parquet", "--keep-all"]) == 0
         assert "compress to parquet" in capsys.readouterr().out
         assert file.with_name(f"{file.name}.parquet").exists()
+
+
+def test_a_deletion_is_told_as_one_whatever_days_are_packed_to(tmp_path: Path) -> None:
+    day = tmp_path / "logs" / "preview" / "preview_history_2026-01-01.jsonl"
+    steps = [
+        Step(action, day, date(2026, 1, 1), 0, "preview", "parquet")
+        for action in ("compress", "delete")
+    ]
+    told = [str(step).partition(f" {day}")[0] for step in steps]
+    assert told == ["compress to parquet", "delete"]
