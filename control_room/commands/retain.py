@@ -20,12 +20,9 @@ from control_room.logs.retention import (
 
 
 def main(argv: Sequence[str], *, prog: str) -> int:
-    """Returns the exit status: 1 where something was left undone, 2 where days or directory are wrong."""
+    """Returns the exit status: 1 where something was left undone, 2 where arguments are wrong."""
     arguments = _parser(prog).parse_args(argv)
     run = run_of(arguments)
-    if not run.path.is_dir():
-        print(f"{run.path}: there is no such directory", file=sys.stderr)
-        return 2
     try:
         steps = plan(
             run,
@@ -36,6 +33,9 @@ def main(argv: Sequence[str], *, prog: str) -> int:
         )
     except ValueError as error:
         print(error, file=sys.stderr)
+        return 2
+    if not run.path.is_dir():
+        print(f"{run.path}: there is no such directory", file=sys.stderr)
         return 2
     alone = left_alone(run)
     for problem in alone:
