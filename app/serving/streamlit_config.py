@@ -3,7 +3,8 @@
 Streamlit looks for ``.streamlit/config.toml`` and ``.streamlit/secrets.toml`` in the working
 directory, and puts what the latter says into the environment. That directory may be a run. Which
 other directories it looks into depends on how it was started, so that its options are handed to it
-here.
+here. ``streamlit run app/server.py`` decides where to listen before this is read: for that alone,
+``app/.streamlit`` leads to the same file.
 """
 
 from __future__ import annotations
