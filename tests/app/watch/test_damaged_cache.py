@@ -5,9 +5,11 @@ Whatever happened to the file while nobody had it open, or after the app was kil
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from app.watch.run_history import HistoryFailed, HistoryNotReady, RunHistory
 from control_room import Recorder, RunDir
 from control_room.history.sql.question import SqlRefused
 from control_room.logs.patterns import PatternRules
+from control_room.logs.retention import Form, carry_out, plan
 from control_room.logs.schema import TABLES
 
 COUNT = 3_000
@@ -148,6 +151,38 @@ def test_after_a_kill_what_was_put_in_order_is_used_and_the_rest_read_again(
     reading = again.refresh()
     assert (reading.added, reading.note) == (1, None)
     assert len(rows(again)["metrics"]) == COUNT + 1
+    again.close()
+
+
+@pytest.mark.parametrize("form", ["gzip", "parquet"])
+def test_a_day_that_is_packed_between_a_kill_and_the_next_start_is_there_once(
+    tmp_path: Path, form: Form
+) -> None:
+    """What is in order knows a part of the plain file, which is an archive by now."""
+    run = RunDir(tmp_path / "run")
+    file = run.logs("metrics") / "metrics_2026-01-05.jsonl"
+    file.parent.mkdir(parents=True)
+
+    def log(steps: range) -> None:
+        with file.open("a") as lines:
+            for step in steps:
+                ts = datetime(2026, 1, 5, 12, tzinfo=UTC) + timedelta(seconds=step)
+                lines.write(json.dumps({"ts": ts.isoformat(), "step": step, "loss": 0.5}) + "\n")
+
+    log(range(100))
+    history = a_history(run)
+    history.refresh()
+    history.cursor().execute("CHECKPOINT")
+    log(range(100, 150))
+    assert history.refresh().added == 50
+    shutil.copytree(run.cache, tmp_path / "killed")
+    history.close()
+    shutil.rmtree(run.cache)
+    shutil.copytree(tmp_path / "killed", run.cache)
+    steps = plan(run, date(2026, 1, 20), form=form)
+    assert steps and all(carry_out(step).problem is None for step in steps)
+    again = a_history(run)
+    assert [row[2] for row in rows(again)["metrics"]] == list(range(150))
     again.close()
 
 
